@@ -1,0 +1,183 @@
+package pack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+)
+
+// index is a pack index, version 1 or 2 (gitformat-pack(5)). It reads from the
+// mapped file; nothing is copied.
+type index struct {
+	format  oid.Format
+	version int
+	n       int    // objects
+	fanout  []byte // 256 big-endian 32-bit counts
+	names   []byte // version 2: n names; version 1: n entries of offset and name
+	crcs    []byte // version 2: n 32-bit checksums of the packed bytes
+	offsets []byte // version 2: n 32-bit offsets, or with the top bit set, places in large
+	large   []byte // version 2: 64-bit offsets
+	pack    []byte // the pack's checksum
+}
+
+const (
+	idxMagic   = "\xfftOc"
+	fanoutSize = 256 * 4
+	// maxObjects keeps object numbers in an int32 over all packs of a store.
+	maxObjects = 1 << 30
+)
+
+// parseIndex checks the whole of data, its trailing checksum included.
+func parseIndex(data []byte, f oid.Format) (*index, error) {
+	x := &index{format: f, version: 1}
+	size := f.Size()
+	if len(data) < fanoutSize+2*size {
+		return nil, fmt.Errorf("pack index of %d bytes: %w", len(data), ErrTruncated)
+	}
+	h := f.New()
+	h.Write(data[:len(data)-size])
+	if !bytes.Equal(h.Sum(nil), data[len(data)-size:]) {
+		return nil, fmt.Errorf("pack index checksum does not match: %w", ErrCorrupt)
+	}
+	body := data[:len(data)-2*size]
+	x.pack = data[len(body) : len(body)+size]
+	if string(body[:4]) == idxMagic {
+		if v := binary.BigEndian.Uint32(body[4:]); v != 2 {
+			return nil, fmt.Errorf("pack index version %d is not known: %w", v, ErrCorrupt)
+		}
+		x.version = 2
+		body = body[8:]
+	}
+	if len(body) < fanoutSize {
+		return nil, fmt.Errorf("pack index of %d bytes: %w", len(data), ErrTruncated)
+	}
+	x.fanout, body = body[:fanoutSize], body[fanoutSize:]
+	last := uint32(0)
+	for i := range 256 {
+		v := x.bucket(i)
+		if v < last {
+			return nil, fmt.Errorf("pack index fan-out falls at %d: %w", i, ErrCorrupt)
+		}
+		last = v
+	}
+	if last > maxObjects {
+		return nil, fmt.Errorf("pack index counts %d objects: %w", last, ErrCorrupt)
+	}
+	x.n = int(last)
+	if err := x.tables(body); err != nil {
+		return nil, err
+	}
+	return x, x.checkOrder()
+}
+
+// tables cuts body, what follows the fan-out, into its tables.
+func (x *index) tables(body []byte) error {
+	size := x.format.Size()
+	if x.version == 1 {
+		if len(body) != x.n*(4+size) {
+			return fmt.Errorf("pack index of %d objects has %d bytes for them: %w", x.n, len(body), ErrCorrupt)
+		}
+		x.names = body
+		return nil
+	}
+	if len(body) < x.n*(size+8) || (len(body)-x.n*(size+8))%8 != 0 {
+		return fmt.Errorf("pack index of %d objects has %d bytes for them: %w", x.n, len(body), ErrCorrupt)
+	}
+	x.names, body = body[:x.n*size], body[x.n*size:]
+	x.crcs, body = body[:x.n*4], body[x.n*4:]
+	x.offsets, x.large = body[:x.n*4], body[x.n*4:]
+	for i := range x.n {
+		v := binary.BigEndian.Uint32(x.offsets[4*i:])
+		if v>>31 == 1 && uint64(v&0x7fffffff) >= uint64(len(x.large)/8) {
+			return fmt.Errorf("pack index entry %d points past the large offsets: %w", i, ErrCorrupt)
+		}
+	}
+	return nil
+}
+
+// checkOrder makes sure that names rise and lie in their fan-out bucket, so
+// that a search cannot miss one that a walk would find.
+func (x *index) checkOrder() error {
+	for b := range 256 {
+		lo, hi := x.bucketRange(b)
+		for i := lo; i < hi; i++ {
+			name := x.name(i)
+			if int(name[0]) != b || i > lo && bytes.Compare(x.name(i-1), name) >= 0 {
+				return fmt.Errorf("pack index names are out of order at %d: %w", i, ErrCorrupt)
+			}
+		}
+	}
+	return nil
+}
+
+func (x *index) bucket(b int) uint32 { return binary.BigEndian.Uint32(x.fanout[4*b:]) }
+
+func (x *index) bucketRange(b int) (lo, hi int) {
+	if b > 0 {
+		lo = int(x.bucket(b - 1))
+	}
+	return lo, int(x.bucket(b))
+}
+
+// name is the raw name of entry i.
+func (x *index) name(i int) []byte {
+	size := x.format.Size()
+	if x.version == 1 {
+		at := i*(4+size) + 4
+		return x.names[at : at+size]
+	}
+	return x.names[i*size : (i+1)*size]
+}
+
+func (x *index) id(i int) oid.ID { return oid.FromBytes(x.name(i)) }
+
+// offset is where entry i starts in the pack.
+func (x *index) offset(i int) uint64 {
+	if x.version == 1 {
+		return uint64(binary.BigEndian.Uint32(x.names[i*(4+x.format.Size()):]))
+	}
+	v := binary.BigEndian.Uint32(x.offsets[4*i:])
+	if v>>31 == 0 {
+		return uint64(v)
+	}
+	return binary.BigEndian.Uint64(x.large[8*(v&0x7fffffff):])
+}
+
+// crc is the CRC-32 of entry i's packed bytes; version 1 has none.
+func (x *index) crc(i int) (sum uint32, ok bool) {
+	if x.version == 1 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(x.crcs[4*i:]), true
+}
+
+// find searches for a name. Names are hashes, so where one lies between the
+// ends of its bucket is known closely: interpolation needs about three looks.
+func (x *index) find(name []byte) (i int, ok bool) {
+	lo, hi := x.bucketRange(int(name[0]))
+	want := key64(name)
+	// Fences: names[lo-1] < name < names[hi], as 64-bit prefixes.
+	low, high := uint64(name[0])<<56, uint64(name[0])<<56|1<<56-1
+	for probes := 0; lo < hi; probes++ {
+		mid := int(uint(lo+hi) >> 1)
+		// A hostile index may be lopsided: after eight looks, halve.
+		if probes < 8 && high > low {
+			mid = lo + int(float64(hi-lo)*(float64(want-low)/(float64(high-low)+1)))
+			mid = min(max(mid, lo), hi-1)
+		}
+		at := x.name(mid)
+		switch c := bytes.Compare(at, name); {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			lo, low = mid+1, min(key64(at), want)
+		default:
+			hi, high = mid, max(key64(at), want)
+		}
+	}
+	return 0, false
+}
+
+func key64(name []byte) uint64 { return binary.BigEndian.Uint64(name) }

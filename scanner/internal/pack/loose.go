@@ -1,0 +1,143 @@
+package pack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/keyquench/keyquench/scanner/internal/inflate"
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+)
+
+// looseFile is one loose object: a file of its own, in one of the store's
+// directories.
+type looseFile struct {
+	id  oid.ID
+	dir int // index into Store.dirs
+}
+
+// maxLooseHead is the length of "commit ", a size of up to 19 digits and NUL.
+const maxLooseHead = 32
+
+// listLoose finds the loose objects below dir, in order of their names.
+func listLoose(dir string, f oid.Format, problem func(where string, err error)) []oid.ID {
+	var ids []oid.ID
+	for b := range 256 {
+		sub := fmt.Sprintf("%02x", b)
+		entries, err := os.ReadDir(filepath.Join(dir, sub))
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				problem(sub, bare(err))
+			}
+			continue
+		}
+		for _, e := range entries {
+			if len(e.Name()) != f.HexSize()-2 {
+				continue // a temporary file, as git leaves them
+			}
+			if id, ok := oid.Parse(sub + e.Name()); ok {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.SortFunc(ids, oid.ID.Compare)
+	return ids
+}
+
+func loosePath(dir string, id oid.ID) string {
+	name := id.String()
+	return filepath.Join(dir, name[:2], name[2:])
+}
+
+// looseReader reads loose objects; it belongs to one goroutine.
+type looseReader struct {
+	inflate inflate.Decoder
+	raw     bytes.Buffer
+	buf     []byte
+}
+
+// read gives the content of a loose object, valid until the next call.
+func (r *looseReader) read(path string, limit int64) (Kind, []byte, error) {
+	if err := r.load(path, limit); err != nil {
+		return 0, nil, err
+	}
+	src := r.raw.Bytes()
+	var head [maxLooseHead]byte
+	n, err := r.inflate.Prefix(head[:], src)
+	if err != nil {
+		return 0, nil, fmt.Errorf("loose object: %w", streamError(err))
+	}
+	kind, size, skip, err := parseLooseHead(head[:n])
+	if err != nil {
+		return 0, nil, err
+	}
+	if size > uint64(len(src))*inflate.MaxRatio {
+		return kind, nil, fmt.Errorf("%d bytes cannot hold the %d they declare: %w", len(src), size, ErrCorrupt)
+	}
+	if size > uint64(limit) {
+		return kind, nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
+	}
+	r.buf = grow(r.buf, skip+int(size))
+	used, err := r.inflate.Zlib(r.buf, src)
+	if err != nil {
+		return kind, nil, fmt.Errorf("loose object: %w", streamError(err))
+	}
+	if used != len(src) {
+		return kind, nil, fmt.Errorf("loose object is followed by %d other bytes: %w", len(src)-used, ErrCorrupt)
+	}
+	return kind, r.buf[skip:], nil
+}
+
+// load reads the file at path into r.raw. Deflate makes nothing larger by more
+// than a few bytes, so a file over the limit holds an object over the limit.
+func (r *looseReader) load(path string, limit int64) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return bare(err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return bare(err)
+	}
+	if !st.Mode().IsRegular() {
+		return fmt.Errorf("not a regular file: %w", ErrCorrupt)
+	}
+	most := limit + limit/100 + 1024
+	if st.Size() > most {
+		return fmt.Errorf("%w: %d bytes compressed", ErrTooLarge, st.Size())
+	}
+	r.raw.Reset()
+	if _, err := r.raw.ReadFrom(io.LimitReader(f, most)); err != nil {
+		return bare(err)
+	}
+	if r.raw.Len() == 0 {
+		return fmt.Errorf("loose object is an empty file: %w", ErrTruncated)
+	}
+	return nil
+}
+
+// parseLooseHead reads "<kind> <size>\x00"; skip is its length.
+func parseLooseHead(b []byte) (kind Kind, size uint64, skip int, err error) {
+	bad := fmt.Errorf("loose object header: %w", ErrCorrupt)
+	end := bytes.IndexByte(b, 0)
+	name, digits, ok := bytes.Cut(b[:max(end, 0)], []byte{' '})
+	if kind, ok = parseKind(name); !ok {
+		return 0, 0, 0, bad
+	}
+	if len(digits) == 0 || len(digits) > 18 || len(digits) > 1 && digits[0] == '0' {
+		return 0, 0, 0, bad
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, 0, 0, bad
+		}
+		size = size*10 + uint64(c-'0')
+	}
+	return kind, size, end + 1, nil
+}

@@ -1,0 +1,169 @@
+// Package pack reads a Git object store by itself, without git and without
+// rules: packs, loose objects and alternates, each object once. Its unit of
+// work is a delta tree: a worker inflates a root, applies the deltas that stand
+// on it depth first, and owns all memory it needs for that.
+//
+// It trusts nothing it reads. What cannot be read is named in a Problem and
+// does not stop the rest; sizes, chains and buffers are bounded by Limits.
+//
+// Formats: gitformat-pack(5), gitrepository-layout(5).
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+)
+
+// Kind is the type of an object, with the numbers the pack format gives them.
+type Kind uint8
+
+// The four kinds of objects, and the two entry types that a pack stores them
+// under as a difference to another object.
+const (
+	Commit Kind = 1
+	Tree   Kind = 2
+	Blob   Kind = 3
+	Tag    Kind = 4
+
+	ofsDelta Kind = 6
+	refDelta Kind = 7
+)
+
+var kindNames = [8]string{Commit: "commit", Tree: "tree", Blob: "blob", Tag: "tag"}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) && kindNames[k] != "" {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+func parseKind(s []byte) (Kind, bool) {
+	for k := Commit; k <= Tag; k++ {
+		if string(s) == kindNames[k] {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
+// What can be wrong with an object. Callers branch with errors.Is.
+var (
+	// ErrMissing: no object of that name is in the store.
+	ErrMissing = errors.New("object is missing")
+	// ErrCorrupt: the bytes are not what the format says.
+	ErrCorrupt = errors.New("corrupt object")
+	// ErrTruncated: the file ends before the object does.
+	ErrTruncated = errors.New("file is cut short")
+	// ErrDeltaLoop: a delta whose base is, over other deltas, itself.
+	ErrDeltaLoop = errors.New("delta loop")
+	// ErrTooLarge: the object is over Limits.Object.
+	ErrTooLarge = errors.New("object is too large")
+	// ErrAmplified: small deltas that unpack to huge objects have used up
+	// Limits.Amplified.
+	ErrAmplified = errors.New("object unpacks to far more than it stores, like many before it")
+	// ErrMemory: the delta tree needs more memory at once than Limits.Live.
+	ErrMemory = errors.New("delta tree needs too much memory")
+)
+
+// A Problem is one thing that could not be read. It is counted and named, and
+// a scan that met one is not clean.
+type Problem struct {
+	Where string // an object name or a path below the object store; comes from the repository
+	Err   error
+}
+
+func (p Problem) Error() string { return p.Where + ": " + p.Err.Error() }
+
+func (p Problem) Unwrap() error { return p.Err }
+
+// Limits bound what a hostile store can cost. Zero fields take the default.
+type Limits struct {
+	// Object is the largest object in bytes. GitHub refuses files over
+	// 100 MB, so real ones pass: 256 MiB.
+	Object int64
+	// Live is the most bytes that one worker holds at once in bases that are
+	// still needed: 1 GiB.
+	Live int64
+	// Amplified is the sum of bytes, over the whole store, of objects that
+	// are over 16 MiB and over 10,000 times their stored size: 256 GiB,
+	// which is minutes of work and not days.
+	Amplified int64
+}
+
+const (
+	defaultObject    = 256 << 20
+	defaultLive      = 1 << 30
+	defaultAmplified = 256 << 30
+
+	amplifiedSize  = 16 << 20
+	amplifiedRatio = 10_000
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.Object == 0 {
+		l.Object = defaultObject
+	}
+	if l.Live == 0 {
+		l.Live = defaultLive
+	}
+	if l.Amplified == 0 {
+		l.Amplified = defaultAmplified
+	}
+	return l
+}
+
+// Num numbers the objects of a Store: packs in their order, each in the order
+// of its index, then loose objects by name. An object that is stored twice has
+// two numbers; Lookup gives the first.
+type Num int32
+
+// None is the number of no object.
+const None Num = -1
+
+// Span is a half-open range of bytes.
+type Span struct{ Start, End int }
+
+// Object is an object as a walk or a Reader found it. Data belongs to the
+// worker that read it and is valid until its next object.
+type Object struct {
+	Num  Num
+	Kind Kind
+	Data []byte
+	// Base is the object that Data was rebuilt from, yielded by the same walk
+	// before this one, or None. Fresh then lists, in order, what the delta
+	// inserted; an empty span marks a seam where bytes from two places of the
+	// base now touch. Bytes between spans stand in the base in the same run.
+	Base  Num
+	Fresh []Span
+}
+
+// guard turns a fault on mapped memory, which is what reading a file that
+// shrank after it was mapped gives, into an error. Any other panic passes.
+func guard(err *error) {
+	if r := recover(); r != nil {
+		if f, ok := r.(interface{ Addr() uintptr }); ok {
+			*err = fmt.Errorf("%w: a mapped file shrank while it was read (fault at %#x)", ErrTruncated, f.Addr())
+			return
+		}
+		panic(r)
+	}
+}
+
+// faults makes faults of this goroutine panic instead of ending the program;
+// the returned function sets the former state again.
+func faults() (restore func()) {
+	old := debug.SetPanicOnFault(true)
+	return func() { debug.SetPanicOnFault(old) }
+}
+
+// ID names object n.
+func (s *Store) ID(n Num) oid.ID {
+	if p, i := s.packOf(n); p != nil {
+		return p.idx.id(i)
+	}
+	return s.loose[int(n)-s.looseFirst].id
+}

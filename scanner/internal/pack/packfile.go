@@ -1,0 +1,242 @@
+package pack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+
+	"github.com/edsrzf/mmap-go"
+
+	"github.com/keyquench/keyquench/scanner/internal/inflate"
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+)
+
+// packFile is one mapped pack with its index.
+type packFile struct {
+	name   string // base name without ending
+	idx    *index
+	data   []byte // the pack without its trailing checksum, as far as the file goes
+	maps   []mmap.MMap
+	format oid.Format
+}
+
+const packHeader = 12
+
+// openPack maps a pack and its index; base is the path of both without ending.
+// problem gets what is wrong but does not hinder reading.
+func openPack(base, name string, f oid.Format, problem func(error)) (p *packFile, err error) {
+	p = &packFile{name: name, format: f}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	defer faults()()
+	defer guard(&err)
+	raw, err := p.mapFile(base + ".idx")
+	if err != nil {
+		return nil, err
+	}
+	if p.idx, err = parseIndex(raw, f); err != nil {
+		return nil, err
+	}
+	data, err := p.mapFile(base + ".pack")
+	if err != nil {
+		return nil, err
+	}
+	return p, p.check(data, problem)
+}
+
+// check looks at the pack's header and trailer and sets p.data.
+func (p *packFile) check(data []byte, problem func(error)) error {
+	size := p.format.Size()
+	if len(data) < packHeader {
+		return fmt.Errorf("pack of %d bytes: %w", len(data), ErrTruncated)
+	}
+	version := binary.BigEndian.Uint32(data[4:])
+	if string(data[:4]) != "PACK" || version != 2 && version != 3 {
+		return fmt.Errorf("no pack of version 2 or 3: %w", ErrCorrupt)
+	}
+	if n := binary.BigEndian.Uint32(data[8:]); uint64(n) != uint64(p.idx.n) {
+		problem(fmt.Errorf("pack counts %d objects and its index %d: %w", n, p.idx.n, ErrCorrupt))
+	}
+	end := len(data) - size
+	if end < packHeader || !bytes.Equal(data[end:], p.idx.pack) {
+		// Without its trailer, the pack was cut or is another one. What lies
+		// inside is still read, entry by entry.
+		problem(fmt.Errorf("pack does not end in the checksum its index names: %w", ErrTruncated))
+		p.data = data
+		return nil
+	}
+	p.data = data[:end]
+	if p.idx.version == 1 {
+		// A version 1 index has no checksum for each entry.
+		h := p.format.New()
+		h.Write(p.data)
+		if !bytes.Equal(h.Sum(nil), p.idx.pack) {
+			problem(fmt.Errorf("pack checksum does not match: %w", ErrCorrupt))
+		}
+	}
+	return nil
+}
+
+func (p *packFile) mapFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, bare(err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("not a regular file: %w", ErrCorrupt)
+	}
+	if st.Size() == 0 {
+		return nil, nil // cannot be mapped
+	}
+	m, err := mmap.Map(f, mmap.RDONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("map: %w", err)
+	}
+	p.maps = append(p.maps, m)
+	return m, nil
+}
+
+// bare takes the path out of an error whose place is named elsewhere.
+func bare(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", pe.Op, pe.Err)
+	}
+	return err
+}
+
+func (p *packFile) close() {
+	for _, m := range p.maps {
+		_ = m.Unmap() // nothing was written
+	}
+	p.maps, p.data = nil, nil
+}
+
+// entry is the head of a packed object.
+type entry struct {
+	kind Kind
+	size uint64 // bytes its stream inflates to
+	head int    // bytes before the stream
+	back uint64 // ofsDelta: how far before this entry the base starts
+	base []byte // refDelta: the base's raw name
+}
+
+// parseEntry reads the head of the entry at the start of data.
+func parseEntry(data []byte, f oid.Format) (e entry, err error) {
+	if len(data) == 0 {
+		return e, ErrTruncated
+	}
+	c := data[0]
+	e.kind, e.size, e.head = Kind(c>>4&7), uint64(c&15), 1
+	for shift := 4; c&0x80 != 0; shift += 7 {
+		if e.head >= len(data) {
+			return e, ErrTruncated
+		}
+		if shift > 57 {
+			return e, fmt.Errorf("entry size is too long: %w", ErrCorrupt)
+		}
+		c = data[e.head]
+		e.size |= uint64(c&0x7f) << shift
+		e.head++
+	}
+	switch e.kind {
+	case Commit, Tree, Blob, Tag:
+		return e, nil
+	case ofsDelta:
+		err = e.parseBack(data)
+		return e, err
+	case refDelta:
+		if len(data) < e.head+f.Size() {
+			return e, ErrTruncated
+		}
+		e.base = data[e.head : e.head+f.Size()]
+		e.head += f.Size()
+		return e, nil
+	}
+	return e, fmt.Errorf("entry of type %d: %w", e.kind, ErrCorrupt)
+}
+
+// parseBack reads the offset encoding of an ofsDelta's base.
+func (e *entry) parseBack(data []byte) error {
+	for i := 0; ; i++ {
+		if e.head >= len(data) {
+			return ErrTruncated
+		}
+		c := data[e.head]
+		e.head++
+		if i > 0 {
+			if e.back >= 1<<56 {
+				return fmt.Errorf("base offset is too long: %w", ErrCorrupt)
+			}
+			e.back++
+		}
+		e.back = e.back<<7 | uint64(c&0x7f)
+		if c&0x80 == 0 {
+			return nil
+		}
+	}
+}
+
+// believable tells whether an entry's declared size can be true and is allowed,
+// before anything is allocated for it.
+func (e entry) believable(raw []byte, limit int64) error {
+	if stream := uint64(len(raw) - e.head); e.size/inflate.MaxRatio > stream {
+		return fmt.Errorf("%d bytes cannot hold the %d they declare: %w", stream, e.size, ErrCorrupt)
+	}
+	if e.size > uint64(limit) {
+		return fmt.Errorf("%w: %d bytes", ErrTooLarge, e.size)
+	}
+	return nil
+}
+
+// inflateEntry decompresses the stream of the entry in raw into buf, which it
+// may grow.
+func inflateEntry(d *inflate.Decoder, e entry, raw, buf []byte, limit int64) ([]byte, error) {
+	if err := e.believable(raw, limit); err != nil {
+		return buf, err
+	}
+	buf = grow(buf, int(e.size))
+	_, err := d.Zlib(buf, raw[e.head:])
+	return buf, streamError(err)
+}
+
+// streamError gives a decoder's error the names of this package.
+func streamError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, inflate.ErrTruncated):
+		return fmt.Errorf("%w: %w", ErrTruncated, err)
+	default:
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+}
+
+// grow gives a slice of n bytes, in buf's memory when that is large enough.
+func grow(buf []byte, n int) []byte {
+	if n <= cap(buf) {
+		return buf[:n]
+	}
+	return make([]byte, n, n+n/4)
+}
+
+// checksum compares entry i's packed bytes with the index. It sees what the
+// stream's own checksum does not: a changed type, size or base, and bytes that
+// lie between two entries.
+func (p *packFile) checksum(i int, raw []byte) error {
+	if want, ok := p.idx.crc(i); ok && crc32.ChecksumIEEE(raw) != want {
+		return fmt.Errorf("packed bytes do not match the index's checksum: %w", ErrCorrupt)
+	}
+	return nil
+}

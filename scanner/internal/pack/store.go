@@ -1,0 +1,292 @@
+package pack
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync/atomic"
+
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+)
+
+// Store is an open object store. After Open it is read-only and may be used by
+// many goroutines, each with its own Reader or walking its own Units.
+type Store struct {
+	// Promised tells that the store has a pack that a remote promised to
+	// complete: missing objects are expected in it.
+	Promised bool
+
+	format     oid.Format
+	limits     Limits
+	dirs       []string
+	packs      []*packFile
+	first      []Num // number of packs[i]'s first object
+	loose      []looseFile
+	looseFirst int
+	problems   []Problem
+
+	// byID has all numbers in the order of their names, when there is more
+	// than one source; with a single pack its index serves. Doubles follow
+	// what they double.
+	byID  []Num
+	heads [257]int32 // where each first byte starts in byID
+	dup   []uint64   // bit n: object n stands in an earlier source too
+
+	amplified atomic.Int64
+}
+
+// Open opens the object directory dir (.git/objects), its alternates, and the
+// directories in more. It fails only when dir itself cannot be read: all else
+// is in Problems.
+func Open(dir string, more []string, f oid.Format, limits Limits) (*Store, error) {
+	if _, err := os.ReadDir(dir); err != nil {
+		return nil, err
+	}
+	s := &Store{format: f, limits: limits.withDefaults()}
+	s.dirs = objectDirs(dir, more, s.problem)
+	for _, d := range s.dirs {
+		s.openPacks(d)
+	}
+	n := 0
+	for _, p := range s.packs {
+		s.first = append(s.first, Num(n))
+		n += p.idx.n
+	}
+	s.looseFirst = n
+	for i, d := range s.dirs {
+		for _, id := range listLoose(d, f, s.problem) {
+			s.loose = append(s.loose, looseFile{id, i})
+		}
+	}
+	if n+len(s.loose) > maxObjects {
+		s.Close()
+		return nil, errors.New("more than 2^30 objects")
+	}
+	s.sortNames()
+	return s, nil
+}
+
+// Close unmaps the packs. No Object may be used afterwards.
+func (s *Store) Close() {
+	for _, p := range s.packs {
+		p.close()
+	}
+	s.packs = nil
+}
+
+// Problems are the things that could not be opened.
+func (s *Store) Problems() []Problem { return s.problems }
+
+// Format is the hash function of the store.
+func (s *Store) Format() oid.Format { return s.format }
+
+// Len is how many numbers the store has given out, doubles included.
+func (s *Store) Len() int { return s.looseFirst + len(s.loose) }
+
+// PackedBytes is the size of all packs.
+func (s *Store) PackedBytes() (n int64) {
+	for _, p := range s.packs {
+		n += int64(len(p.data))
+	}
+	return n
+}
+
+func (s *Store) problem(where string, err error) {
+	s.problems = append(s.problems, Problem{where, err})
+}
+
+func (s *Store) openPacks(dir string) {
+	entries, err := os.ReadDir(filepath.Join(dir, "pack"))
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			s.problem("pack", bare(err))
+		}
+		return
+	}
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".pack")
+		if !ok {
+			s.Promised = s.Promised || strings.HasSuffix(e.Name(), ".promisor")
+			continue
+		}
+		p, err := openPack(filepath.Join(dir, "pack", name), name, s.format, func(err error) {
+			s.problem(name+".pack", err)
+		})
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			s.problem(e.Name(), noIndexError{})
+		case err != nil:
+			s.problem(e.Name(), err)
+		default:
+			s.packs = append(s.packs, p)
+		}
+	}
+}
+
+// noIndexError is a pack without index: git does not read it either, but it
+// may hold what somebody looks for.
+type noIndexError struct{}
+
+func (noIndexError) Error() string { return "pack has no index" }
+
+func (noIndexError) Hint() string { return "git index-pack makes one" }
+
+// sortNames fills byID and dup when there is more than one source.
+func (s *Store) sortNames() {
+	if len(s.packs) == 1 && len(s.loose) == 0 {
+		return
+	}
+	s.byID = s.merge(s.sources())
+	s.dup = make([]uint64, (len(s.byID)+63)/64)
+	for i, n := range s.byID {
+		if i > 0 && bytes.Equal(s.name(s.byID[i-1]), s.name(n)) {
+			s.dup[n/64] |= 1 << (n % 64)
+		}
+	}
+	for b := range 257 {
+		s.heads[b] = int32(sort.Search(len(s.byID), func(i int) bool { return int(s.name(s.byID[i])[0]) >= b }))
+	}
+}
+
+// sources lists the numbers of each source, which are in the order of their
+// names already.
+func (s *Store) sources() [][]Num {
+	var lists [][]Num
+	start := Num(0)
+	cut := func(end Num) {
+		list := make([]Num, 0, end-start)
+		for n := start; n < end; n++ {
+			list = append(list, n)
+		}
+		lists = append(lists, list)
+		start = end
+	}
+	for i, p := range s.packs {
+		cut(s.first[i] + Num(p.idx.n))
+	}
+	for i, l := range s.loose {
+		if i > 0 && l.dir != s.loose[i-1].dir {
+			cut(Num(s.looseFirst + i))
+		}
+	}
+	cut(Num(s.Len()))
+	return lists
+}
+
+// merge joins sorted lists, two by two. Ties go to the earlier source, so that
+// doubles follow what they double.
+func (s *Store) merge(lists [][]Num) []Num {
+	if len(lists) == 1 {
+		return lists[0]
+	}
+	a, b := s.merge(lists[:len(lists)/2]), s.merge(lists[len(lists)/2:])
+	out := make([]Num, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if bytes.Compare(s.name(a[0]), s.name(b[0])) <= 0 {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+func (s *Store) isDouble(n Num) bool { return s.dup != nil && s.dup[n/64]>>(n%64)&1 == 1 }
+
+// packOf finds the pack of object n and its place in that pack's index; nil
+// for a loose object.
+func (s *Store) packOf(n Num) (*packFile, int) {
+	if int(n) >= s.looseFirst {
+		return nil, 0
+	}
+	k := 0
+	if len(s.first) > 1 {
+		k = sort.Search(len(s.first), func(i int) bool { return s.first[i] > n }) - 1
+	}
+	return s.packs[k], int(n - s.first[k])
+}
+
+// name is the raw name of object n.
+func (s *Store) name(n Num) []byte {
+	if p, i := s.packOf(n); p != nil {
+		return p.idx.name(i)
+	}
+	return s.loose[int(n)-s.looseFirst].id.Bytes()
+}
+
+// Lookup finds the number of an object by its raw name.
+func (s *Store) Lookup(name []byte) (Num, bool) {
+	if len(name) != s.format.Size() {
+		return None, false
+	}
+	if s.byID == nil {
+		if len(s.packs) == 0 {
+			return None, false
+		}
+		i, ok := s.packs[0].idx.find(name)
+		return Num(i), ok
+	}
+	i := s.search(name)
+	if i == len(s.byID) || !bytes.Equal(s.name(s.byID[i]), name) {
+		return None, false
+	}
+	return s.byID[i], true
+}
+
+// search finds where name stands, or would stand, in byID.
+func (s *Store) search(name []byte) int {
+	lo, hi := int(s.heads[name[0]]), int(s.heads[int(name[0])+1])
+	return lo + sort.Search(hi-lo, func(i int) bool { return bytes.Compare(s.name(s.byID[lo+i]), name) >= 0 })
+}
+
+// copies lists all numbers of one name.
+func (s *Store) copies(name []byte) []Num {
+	if s.byID == nil {
+		if n, ok := s.Lookup(name); ok {
+			return []Num{n}
+		}
+		return nil
+	}
+	if len(name) != s.format.Size() {
+		return nil
+	}
+	i := s.search(name)
+	j := i
+	for j < len(s.byID) && bytes.Equal(s.name(s.byID[j]), name) {
+		j++
+	}
+	return s.byID[i:j]
+}
+
+// Abbreviated lists the objects whose printed name starts with prefix, at most
+// max of them.
+func (s *Store) Abbreviated(prefix string, limit int) []Num {
+	var found []Num
+	for n := range Num(s.Len()) {
+		if s.isDouble(n) {
+			continue
+		}
+		if id := s.ID(n); strings.HasPrefix(id.String(), prefix) {
+			if found = append(found, n); len(found) == limit {
+				break
+			}
+		}
+	}
+	return found
+}
+
+// charge counts an object of size bytes, stored in stored bytes, against
+// Limits.Amplified when it is out of all proportion.
+func (s *Store) charge(size, stored int) error {
+	if size <= amplifiedSize || size/amplifiedRatio <= stored {
+		return nil
+	}
+	if s.amplified.Add(int64(size)) > s.limits.Amplified {
+		return ErrAmplified
+	}
+	return nil
+}
