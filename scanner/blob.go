@@ -1,0 +1,60 @@
+package scanner
+
+import (
+	"context"
+	"iter"
+
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+	"github.com/keyquench/keyquench/scanner/internal/pack"
+)
+
+// ObjectID names a Git object; its zero value names nothing.
+type ObjectID = oid.ID
+
+// Kind says what a Blob is made of.
+type Kind uint8
+
+// The kinds of Blobs. A Blob need not be a file.
+const (
+	// Content is the content of a file as Git stores it.
+	Content Kind = iota
+	// CommitText is a commit: its header lines and its message.
+	CommitText
+	// TagText is an annotated tag: its header lines and its message.
+	TagText
+	// WorkTreeFile is a file as it lies in the work tree or in a plain folder.
+	WorkTreeFile
+	// Input is what came on a stream.
+	Input
+)
+
+var kindNames = [...]string{"content", "commit", "tag", "worktree", "input"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// Blob is a run of bytes and where it came from. Data belongs to the Part that
+// yielded it and is valid until the loop asks for the next Blob.
+type Blob struct {
+	Kind Kind
+	// ID is the object the bytes are stored as; zero for what Git does not
+	// store.
+	ID ObjectID
+	// Path is set where a Source knows it at once: slash-separated and in the
+	// repository's bytes. For objects it is found afterwards, and only for
+	// those that something was found in.
+	Path string
+	Data []byte
+
+	num pack.Num // of an object, for the Source that yielded it
+}
+
+// A Part is work for one goroutine. An error it yields belongs to one Blob: it
+// is counted and named, and the loop goes on.
+type Part func(context.Context) iter.Seq2[Blob, error]
+
+// A Source gives bytes to look through, in parts that may be read at once by
+// different goroutines. Each part is read once. An error from Parts itself ends
+// the scan.
+type Source interface {
+	Parts(context.Context) iter.Seq2[Part, error]
+}

@@ -1,0 +1,321 @@
+package scanner
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+	"github.com/keyquench/keyquench/scanner/internal/pack"
+)
+
+// Choice limits a scan of history to what some commits added. Its fields
+// narrow each other; the zero value chooses every commit that a ref leads to.
+type Choice struct {
+	// Range is "A..B": what B leads to and A does not; "A...B": what only one
+	// of them leads to. An empty side is HEAD.
+	Range string
+	// Branches are revisions; only what they lead to is chosen.
+	Branches []string
+	// Since leaves out commits that were committed earlier.
+	Since time.Time
+}
+
+// choice is a Choice worked out.
+type choice struct {
+	graph   *graph
+	commits []int32 // positions, oldest first
+	want    pack.Want
+	added   []addition
+	shallow int
+	known   map[string]bool // keys that stood at the same path before
+}
+
+// addition is a blob that a commit has at a path where none of its parents has
+// it.
+type addition struct {
+	blob   pack.Num
+	path   string
+	commit int32
+}
+
+// Chosen gives the objects that the chosen commits added: for each commit, of
+// merges too, the files that none of its parents has in that form, and its
+// message. An error wraps what git would call a bad revision.
+func (r *Repo) Chosen(ctx context.Context, c Choice) (Source, error) {
+	ch := &choice{want: r.store.NewWant(), known: map[string]bool{}}
+	reader := r.store.Reader()
+	include, exclude, symmetric, err := r.ends(reader, c)
+	if err != nil {
+		return nil, err
+	}
+	tips := append(append(r.tips(reader), include...), exclude...)
+	nodes, err := r.readCommits(ctx, reader, tips)
+	if err != nil {
+		return nil, err
+	}
+	ch.graph = newGraph(r.store, nodes, tips)
+	chosen := ch.graph.mark(include)
+	minus := ch.graph.mark(exclude)
+	for i, n := range ch.graph.nodes {
+		in := chosen[i] && !minus[i] || symmetric && minus[i] && !chosen[i]
+		if !in || !c.Since.IsZero() && n.when < c.Since.Unix() {
+			continue
+		}
+		ch.commits = append(ch.commits, int32(i))
+		if r.shallow[r.store.ID(n.num)] {
+			ch.shallow++
+		}
+	}
+	d := differ{r: r, reader: reader, choice: ch}
+	for _, i := range ch.commits {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err := d.commit(i); err != nil {
+			return nil, err
+		}
+	}
+	return r.history(ch), nil
+}
+
+// ends resolves the revisions of a Choice to commits.
+func (r *Repo) ends(reader *pack.Reader, c Choice) (include, exclude []pack.Num, symmetric bool, err error) {
+	for _, b := range c.Branches {
+		n, err := r.revision(reader, b)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		include = append(include, n)
+	}
+	if c.Range != "" {
+		from, to, ok := strings.Cut(c.Range, "..")
+		if !ok {
+			return nil, nil, false, hinted(fmt.Errorf("%w %q: no \"..\" in it", errRange, c.Range), "write it as BASE..HEAD")
+		}
+		to, symmetric = strings.CutPrefix(to, ".")
+		for _, side := range []struct {
+			name string
+			list *[]pack.Num
+		}{{from, &exclude}, {to, &include}} {
+			if side.name == "" {
+				side.name = "HEAD"
+			}
+			n, err := r.revision(reader, side.name)
+			if err != nil {
+				return nil, nil, false, err
+			}
+			*side.list = append(*side.list, n)
+		}
+	}
+	if len(include) == 0 {
+		include = r.tips(reader)
+	}
+	return include, exclude, symmetric, nil
+}
+
+// mark gives which commits tips lead to.
+func (g *graph) mark(tips []pack.Num) []bool {
+	marked := make([]bool, len(g.nodes))
+	if len(tips) > 0 {
+		g.ancestors(tips, func(i int32) { marked[i] = true })
+	}
+	return marked
+}
+
+// readCommits reads all commits that tips lead to. A commit that is missing,
+// and that no shallow clone excuses, is an error: the range would not be whole.
+func (r *Repo) readCommits(ctx context.Context, reader *pack.Reader, tips []pack.Num) ([]node, error) {
+	var nodes []node
+	seen := r.store.NewWant()
+	queue := append([]pack.Num(nil), tips...)
+	for len(queue) > 0 {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		n := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		if seen.Has(n) {
+			continue
+		}
+		seen.Add(n)
+		kind, data, err := reader.Read(n)
+		if err != nil {
+			return nil, fmt.Errorf("read commit: %w", err)
+		}
+		if kind != pack.Commit {
+			continue // a ref to a tree or a blob
+		}
+		id := r.store.ID(n)
+		c, err := parseCommit(data, r.store.Format())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", id, err)
+		}
+		v := node{num: n, tree: pack.None, when: c.when}
+		if t, ok := r.store.Lookup(c.tree); ok {
+			v.tree = t
+		}
+		for _, raw := range c.parents {
+			p, ok := r.store.Lookup(raw)
+			if !ok {
+				if r.shallow[id] {
+					continue
+				}
+				parent := oid.FromBytes(raw)
+				return nil, hinted(fmt.Errorf("%s: parent %s: %w", id, parent, pack.ErrMissing), "git fetch the missing history, or check the repository with git fsck")
+			}
+			v.parents = append(v.parents, p)
+			queue = append(queue, p)
+		}
+		nodes = append(nodes, v)
+	}
+	return nodes, nil
+}
+
+// differ finds what commits added to their parents.
+type differ struct {
+	r      *Repo
+	reader *pack.Reader
+	choice *choice
+}
+
+func (d *differ) commit(i int32) error {
+	n := d.choice.graph.nodes[i]
+	d.choice.want.Add(n.num)
+	if n.tree == pack.None {
+		id := d.r.store.ID(n.num)
+		return fmt.Errorf("tree of commit %s: %w", id, pack.ErrMissing)
+	}
+	var parents []pack.Num
+	for _, p := range n.parents {
+		j, ok := d.choice.graph.at[p]
+		if !ok {
+			continue
+		}
+		t := d.choice.graph.nodes[j].tree
+		if t == n.tree {
+			return nil
+		}
+		if t != pack.None {
+			parents = append(parents, t)
+		}
+	}
+	return d.tree(n.tree, parents, "", i, 0)
+}
+
+// tree adds what tree t, at path, has and none of the trees in parents does.
+func (d *differ) tree(t pack.Num, parents []pack.Num, path string, commit int32, depth int) error {
+	if depth > maxTreeDepth {
+		return fmt.Errorf("trees nest deeper than %d: %w", maxTreeDepth, pack.ErrCorrupt)
+	}
+	mine, err := d.read(t)
+	if err != nil {
+		return err
+	}
+	theirs := make([]map[string]treeEntry, len(parents))
+	for i, p := range parents {
+		list, err := d.read(p)
+		if err != nil {
+			return err
+		}
+		theirs[i] = make(map[string]treeEntry, len(list))
+		for _, e := range list {
+			theirs[i][string(e.Name)] = e
+		}
+	}
+	for _, e := range mine {
+		if e.Mode&modeType == modeGitlink || present(e, theirs) {
+			continue
+		}
+		n, ok := d.r.store.Lookup(e.ID)
+		full := path + string(e.Name)
+		if !ok {
+			if d.r.partial {
+				continue // counted when the walk sees the tree
+			}
+			id := oid.FromBytes(e.ID)
+			return fmt.Errorf("%s: %w", id, pack.ErrMissing)
+		}
+		if e.isBlob() {
+			d.choice.want.Add(n)
+			d.choice.added = append(d.choice.added, addition{n, full, commit})
+			continue
+		}
+		d.choice.want.Add(n)
+		var below []pack.Num
+		for _, m := range theirs {
+			if o, ok := m[string(e.Name)]; ok && o.isTree() {
+				if p, ok := d.r.store.Lookup(o.ID); ok {
+					below = append(below, p)
+				}
+			}
+		}
+		if err := d.tree(n, below, full+"/", commit, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func present(e treeEntry, theirs []map[string]treeEntry) bool {
+	for _, m := range theirs {
+		if o, ok := m[string(e.Name)]; ok && bytes.Equal(o.ID, e.ID) && o.isTree() == e.isTree() {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *differ) read(t pack.Num) (list []treeEntry, err error) {
+	kind, data, err := d.reader.Read(t)
+	if err != nil {
+		return nil, err
+	}
+	id := d.r.store.ID(t)
+	if kind != pack.Tree {
+		return nil, fmt.Errorf("%s is a %s, not a tree: %w", id, kind, pack.ErrCorrupt)
+	}
+	entries, ok := treeEntries(bytes.Clone(data), d.r.store.Format())
+	for e := range entries {
+		list = append(list, e)
+	}
+	if !ok() {
+		return nil, fmt.Errorf("tree %s ends in the middle of an entry: %w", id, pack.ErrCorrupt)
+	}
+	return list, nil
+}
+
+// knownBefore tells whether some parent of the commit that added h's blob has
+// the same key at the same path: the file was changed, the key was not added.
+func (p *placing) knownBefore(h hit, s site) bool {
+	for _, parent := range p.graph.nodes[s.commit].parents {
+		j, ok := p.graph.at[parent]
+		if !ok {
+			continue
+		}
+		blob := p.h.repo.pathIn(p.reader, p.graph.nodes[j].tree, s.path)
+		if blob == pack.None {
+			continue
+		}
+		kind, data, err := p.reader.Read(blob)
+		if err != nil || kind != pack.Blob {
+			continue
+		}
+		for _, m := range p.run.set.Find(nil, data) {
+			if groupKey(&m) == groupKey(&h.match) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// known counts a key that the chosen commits did not add.
+func (p *placing) known(h hit) {
+	if k := groupKey(&h.match); !p.h.chosen.known[k] {
+		p.h.chosen.known[k] = true
+		p.run.sum.Known++
+	}
+}

@@ -1,0 +1,194 @@
+package scanner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"sync"
+
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+	"github.com/keyquench/keyquench/scanner/internal/pack"
+)
+
+// history is the Source of a repository's objects: each once, whoever refers to
+// it and whether anybody does. While it goes over them it collects what placing
+// needs, the graph of commits, and makes sure that what they refer to is there.
+type history struct {
+	repo *Repo
+	// chosen limits it to what the chosen commits added; nil is everything.
+	chosen *choice
+
+	mu      sync.Mutex
+	nodes   []node
+	missing map[oid.ID]bool // what objects refer to and the store does not have
+	shallow int64
+	objects Objects
+}
+
+// History gives every object of the repository, each once: of all refs, and
+// those that nothing leads to any more.
+func (r *Repo) History() Source { return r.history(nil) }
+
+func (r *Repo) history(c *choice) *history {
+	return &history{repo: r, chosen: c, missing: map[oid.ID]bool{}}
+}
+
+// Parts shares the store out.
+func (h *history) Parts(ctx context.Context) iter.Seq2[Part, error] {
+	return func(yield func(Part, error) bool) {
+		var want pack.Want
+		if h.chosen != nil {
+			want = h.chosen.want
+		}
+		plan := h.repo.store.Plan(want)
+		var problems []error
+		for _, p := range append(h.repo.store.Problems(), plan.Problems...) {
+			problems = append(problems, p)
+		}
+		if len(problems) > 0 && !yield(errorsPart(problems), nil) {
+			return
+		}
+		for _, u := range plan.Units {
+			if ctx.Err() != nil || !yield(h.part(plan, u), nil) {
+				return
+			}
+		}
+	}
+}
+
+// gathered is what one worker learned from one unit.
+type gathered struct {
+	nodes   []node
+	missing map[oid.ID]bool
+	shallow int64
+	objects Objects
+}
+
+func (h *history) part(plan *pack.Plan, u pack.Unit) Part {
+	return func(ctx context.Context) iter.Seq2[Blob, error] {
+		return func(yield func(Blob, error) bool) {
+			g := gathered{missing: map[oid.ID]bool{}}
+			defer h.add(&g)
+			for o, err := range plan.Walk(ctx, u) {
+				if err == nil {
+					err = h.look(&g, o, yield)
+				}
+				if errors.Is(err, errStop) || err != nil && !yield(Blob{}, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// errStop: the loop over a Part was left.
+var errStop = errors.New("stop")
+
+// look counts an object, keeps what placing needs of it, and yields its bytes.
+func (h *history) look(g *gathered, o pack.Object, yield func(Blob, error) bool) (err error) {
+	kind := Content
+	switch o.Kind {
+	case pack.Tree:
+		g.objects.Trees++
+		return h.lookTree(g, o)
+	case pack.Commit:
+		g.objects.Commits++
+		kind, err = CommitText, h.lookCommit(g, o)
+	case pack.Tag:
+		g.objects.Tags++
+		kind, err = TagText, h.lookTag(g, o)
+	default:
+		g.objects.Blobs++
+	}
+	if !yield(Blob{Kind: kind, ID: h.repo.store.ID(o.Num), Data: o.Data, num: o.Num}, nil) {
+		return errStop
+	}
+	return err
+}
+
+// problem is err with the name of an object.
+func (h *history) problem(n pack.Num, err error) error {
+	id := h.repo.store.ID(n)
+	return pack.Problem{Where: id.String(), Err: err}
+}
+
+// refer looks up an object that another refers to, and notes when it is
+// missing.
+func (h *history) refer(g *gathered, raw []byte) (pack.Num, bool) {
+	n, ok := h.repo.store.Lookup(raw)
+	if !ok {
+		g.missing[oid.FromBytes(raw)] = true
+	}
+	return n, ok
+}
+
+func (h *history) lookCommit(g *gathered, o pack.Object) error {
+	c, err := parseCommit(o.Data, h.repo.store.Format())
+	if err != nil {
+		return h.problem(o.Num, err)
+	}
+	if h.chosen != nil {
+		return nil // the graph was read before
+	}
+	n := node{num: o.Num, tree: pack.None, when: c.when}
+	if t, ok := h.refer(g, c.tree); ok {
+		n.tree = t
+	}
+	if h.repo.shallow[h.repo.store.ID(o.Num)] {
+		g.shallow++
+		g.nodes = append(g.nodes, n)
+		return nil
+	}
+	for _, p := range c.parents {
+		if m, ok := h.refer(g, p); ok {
+			n.parents = append(n.parents, m)
+		}
+	}
+	g.nodes = append(g.nodes, n)
+	return nil
+}
+
+func (h *history) lookTag(g *gathered, o pack.Object) error {
+	raw, err := tagTarget(o.Data, h.repo.store.Format())
+	if err != nil {
+		return h.problem(o.Num, err)
+	}
+	h.refer(g, raw)
+	return nil
+}
+
+// lookTree makes sure that what a tree names is there. Entries that stand in
+// the tree it was rebuilt from were looked at there.
+func (h *history) lookTree(g *gathered, o pack.Object) error {
+	entries, ok := treeEntries(o.Data, h.repo.store.Format())
+	fresh, start := o.Fresh, 0
+	for e := range entries {
+		for len(fresh) > 0 && (fresh[0].End < start || fresh[0].End == start && fresh[0].Start < start) {
+			fresh = fresh[1:]
+		}
+		changed := o.Base == pack.None || len(fresh) > 0 && fresh[0].Start < e.end
+		start = e.end
+		if changed && e.Mode&modeType != modeGitlink {
+			h.refer(g, e.ID)
+		}
+	}
+	if !ok() {
+		return h.problem(o.Num, fmt.Errorf("tree ends in the middle of an entry: %w", pack.ErrCorrupt))
+	}
+	return nil
+}
+
+// add joins what one worker learned with the rest.
+func (h *history) add(g *gathered) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.nodes = append(h.nodes, g.nodes...)
+	maps.Copy(h.missing, g.missing)
+	h.shallow += g.shallow
+	h.objects.Commits += g.objects.Commits
+	h.objects.Trees += g.objects.Trees
+	h.objects.Blobs += g.objects.Blobs
+	h.objects.Tags += g.objects.Tags
+}

@@ -1,0 +1,306 @@
+package scanner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/keyquench/keyquench/scanner/internal/pack"
+)
+
+// site is a path that a blob has or had, and the oldest commit, as a position
+// in the graph, in which it did; -1 for none.
+type site struct {
+	path   string
+	commit int32
+	head   bool // the checked-out commit has it there
+	staged bool
+}
+
+// place finds out for every hit in which commit and at which paths it stands.
+// It goes over commits and trees once, however many hits there are, and not at
+// all when there is none.
+func (h *history) place(ctx context.Context, run *scan, hits []hit) error {
+	h.summarize(run)
+	if len(hits) == 0 {
+		return nil
+	}
+	p, err := h.newPlacing(run, hits)
+	if err != nil {
+		return err
+	}
+	if err := p.findSites(ctx); err != nil {
+		return err
+	}
+	for _, hit := range hits {
+		p.sight(hit)
+	}
+	return p.refs(hits)
+}
+
+// summarize tells what the walk has counted.
+func (h *history) summarize(run *scan) {
+	s := &run.sum
+	s.Objects = h.objects
+	s.Commits = h.objects.Commits
+	if h.chosen != nil {
+		s.Commits = int64(len(h.chosen.commits))
+		s.Shallow = int64(h.chosen.shallow)
+	} else {
+		s.Shallow = h.shallow
+	}
+	for _, p := range h.repo.problems {
+		run.skip(p.What, p.Err)
+	}
+	h.nameMissing(run)
+}
+
+// placing is one call of place.
+type placing struct {
+	h      *history
+	run    *scan
+	store  *pack.Store
+	reader *pack.Reader
+	graph  *graph
+
+	flagged map[string]pack.Num // raw name → blob that was hit
+	prefix  [1 << 13]byte       // bit set of the first two bytes of flagged names
+	sites   map[pack.Num][]site
+	at      map[sitePath]int // → index into sites
+
+	state   []uint8 // of trees, by number: see below
+	hot     map[pack.Num][]hotEntry
+	walked  map[sitePath]bool
+	commits map[int32]*Commit
+}
+
+type sitePath struct {
+	num  pack.Num
+	path string
+}
+
+// hotEntry is an entry of a tree that is a hit blob or leads to one.
+type hotEntry struct {
+	name string
+	num  pack.Num
+	tree bool
+}
+
+// States of a tree: not read yet; being read; leads to no hit; leads to one.
+const (
+	unread = iota
+	reading
+	cold
+	hot
+)
+
+func (h *history) newPlacing(run *scan, hits []hit) (*placing, error) {
+	p := &placing{
+		h: h, run: run, store: h.repo.store, reader: h.repo.store.Reader(),
+		flagged: map[string]pack.Num{}, sites: map[pack.Num][]site{}, at: map[sitePath]int{},
+		state: make([]uint8, h.repo.store.Len()), hot: map[pack.Num][]hotEntry{}, walked: map[sitePath]bool{},
+		commits: map[int32]*Commit{},
+	}
+	for _, hit := range hits {
+		if hit.blob.Kind == Content {
+			raw := hit.blob.ID.Bytes()
+			p.flagged[string(raw)] = hit.blob.num
+			k := int(raw[0])<<8 | int(raw[1])
+			p.prefix[k>>3] |= 1 << (k & 7)
+		}
+	}
+	if h.chosen != nil {
+		p.graph = h.chosen.graph
+	} else {
+		p.graph = newGraph(p.store, h.nodes, h.repo.tips(p.reader))
+	}
+	return p, nil
+}
+
+// findSites fills sites.
+func (p *placing) findSites(ctx context.Context) error {
+	if c := p.h.chosen; c != nil {
+		for _, a := range c.added {
+			p.addSite(a.blob, a.path, a.commit)
+		}
+	} else if len(p.flagged) > 0 {
+		for i := range p.graph.nodes {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if t := p.graph.nodes[i].tree; t != pack.None && p.leads(t, 0) {
+				p.descend(t, "", int32(i))
+			}
+		}
+	}
+	if head := p.h.repo.headTree(p.reader); head != pack.None && p.leads(head, 0) {
+		p.markHead(head, "")
+	}
+	p.markStaged()
+	return nil
+}
+
+// maxTreeDepth bounds how deep trees nest: no file system has longer paths.
+const maxTreeDepth = 2048
+
+// leads tells whether a tree holds a hit blob, at any depth.
+func (p *placing) leads(t pack.Num, depth int) bool {
+	switch p.state[t] {
+	case hot:
+		return true
+	case cold, reading: // a tree inside itself: names lie
+		return false
+	}
+	p.state[t] = reading
+	entries := p.candidates(t)
+	if depth == maxTreeDepth && len(entries) > 0 {
+		p.skipOnce(t, fmt.Errorf("trees nest deeper than %d: %w", maxTreeDepth, pack.ErrCorrupt))
+		entries = nil
+	}
+	kept := entries[:0]
+	for _, e := range entries {
+		if !e.tree || p.leads(e.num, depth+1) {
+			kept = append(kept, e)
+		}
+	}
+	if len(kept) == 0 {
+		p.state[t] = cold
+		return false
+	}
+	p.state[t] = hot
+	p.hot[t] = slices.Clip(kept)
+	return true
+}
+
+// candidates reads a tree and gives the entries that are hit blobs, and the
+// trees not known to lead to none.
+func (p *placing) candidates(t pack.Num) (list []hotEntry) {
+	kind, data, err := p.reader.Read(t)
+	if err != nil || kind != pack.Tree {
+		return nil // the walk has named it
+	}
+	entries, _ := treeEntries(data, p.store.Format())
+	for e := range entries {
+		switch {
+		case e.isTree():
+			if n, ok := p.store.Lookup(e.ID); ok && p.state[n] != cold {
+				list = append(list, hotEntry{string(e.Name), n, true})
+			}
+		case e.isBlob():
+			k := int(e.ID[0])<<8 | int(e.ID[1])
+			if p.prefix[k>>3]>>(k&7)&1 == 0 {
+				continue
+			}
+			if n, ok := p.flagged[string(e.ID)]; ok {
+				list = append(list, hotEntry{string(e.Name), n, false})
+			}
+		}
+	}
+	return list
+}
+
+func (p *placing) skipOnce(t pack.Num, err error) {
+	id := p.store.ID(t)
+	p.run.skip(id.String(), err)
+}
+
+// descend records the sites below a tree that stands at path in commit i. A
+// tree that was seen at the same path in an older commit holds nothing new.
+func (p *placing) descend(t pack.Num, path string, i int32) {
+	key := sitePath{t, path}
+	if p.walked[key] {
+		return
+	}
+	p.walked[key] = true
+	for _, e := range p.hot[t] {
+		if e.tree {
+			p.descend(e.num, path+e.name+"/", i)
+		} else {
+			p.addSite(e.num, path+e.name, i)
+		}
+	}
+}
+
+func (p *placing) addSite(blob pack.Num, path string, commit int32) *site {
+	key := sitePath{blob, path}
+	k, ok := p.at[key]
+	if !ok {
+		k = len(p.sites[blob])
+		p.at[key] = k
+		p.sites[blob] = append(p.sites[blob], site{path: path, commit: commit})
+	}
+	return &p.sites[blob][k]
+}
+
+// markHead marks the sites that the checked-out commit has.
+func (p *placing) markHead(t pack.Num, path string) {
+	for _, e := range p.hot[t] {
+		if e.tree {
+			p.markHead(e.num, path+e.name+"/")
+		} else if k, ok := p.at[sitePath{e.num, path + e.name}]; ok {
+			p.sites[e.num][k].head = true
+		}
+	}
+}
+
+// markStaged adds what only an index names.
+func (p *placing) markStaged() {
+	for _, e := range p.h.repo.staged {
+		if n, ok := p.flagged[string(e.ID.Bytes())]; ok && p.h.chosen == nil {
+			p.addSite(n, e.Path, -1).staged = true
+		}
+	}
+}
+
+// sight turns a hit into sightings, one a site.
+func (p *placing) sight(h hit) {
+	place := Place{Kind: h.blob.Kind, Object: h.blob.ID}
+	if h.blob.Kind != Content {
+		i, ok := p.graph.at[h.blob.num]
+		if ok && h.blob.Kind == CommitText {
+			place.Commit, place.Unreachable = p.commit(i), !p.graph.reached[i]
+			p.run.groups.add(h, place, i, nil)
+			return
+		}
+		place.Unreachable = !p.h.repo.targets[h.blob.ID]
+		p.run.groups.add(h, place, -1, nil)
+		return
+	}
+	sites := p.sites[h.blob.num]
+	if len(sites) == 0 {
+		place.Unreachable = !p.h.repo.targets[h.blob.ID]
+		p.run.groups.add(h, place, -1, nil)
+	}
+	for _, s := range sites {
+		place.Path, place.Staged, place.Unreachable, place.Commit = s.path, s.staged, false, nil
+		if s.commit >= 0 {
+			if p.h.chosen != nil && p.knownBefore(h, s) {
+				p.known(h)
+				continue
+			}
+			place.Commit = p.commit(s.commit)
+			place.Unreachable = !p.graph.reached[s.commit] && !s.staged
+		}
+		var head *Position
+		if s.head {
+			at := h.at
+			head = &at
+		}
+		p.run.groups.add(h, place, s.commit, head)
+	}
+}
+
+// commit describes the commit at position i.
+func (p *placing) commit(i int32) *Commit {
+	if c := p.commits[i]; c != nil {
+		return c
+	}
+	n := p.graph.nodes[i].num
+	id := p.store.ID(n)
+	c := &Commit{ID: id}
+	if _, data, err := p.reader.Read(n); err == nil {
+		c = describe(id, data)
+	}
+	p.commits[i] = c
+	return c
+}

@@ -1,0 +1,91 @@
+package scanner
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/keyquench/keyquench/scanner/internal/pack"
+)
+
+// refs finds out which refs lead to a commit that holds each key. Keys are
+// taken 64 at a time, a bit of a word each: one pass over hot trees and commits
+// a word.
+func (p *placing) refs(hits []hit) error {
+	keys := map[string]bool{}
+	for _, h := range hits {
+		keys[groupKey(&h.match)] = true
+	}
+	sorted := slices.Sorted(maps.Keys(keys))
+	refs := p.h.repo.namedRefs(p.reader)
+	for batch := range slices.Chunk(sorted, 64) {
+		bit := map[string]uint64{}
+		for i, k := range batch {
+			bit[k] = 1 << i
+		}
+		objects := map[pack.Num]uint64{} // blobs, messages
+		for _, h := range hits {
+			objects[h.blob.num] |= bit[groupKey(&h.match)]
+		}
+		p.spread(objects, refs, func(key int, names []string) {
+			if g := p.run.groups[batch[key]]; g != nil {
+				g.finding.Refs, g.finding.RefCount = names[:min(len(names), MaxRefs)], len(names)
+			}
+		})
+	}
+	return nil
+}
+
+// spread carries the bits of objects through trees, commits and refs, and gives
+// for each bit the refs that lead to it.
+func (p *placing) spread(objects map[pack.Num]uint64, refs []namedRef, give func(key int, names []string)) {
+	memo := map[pack.Num]uint64{}
+	var tree func(t pack.Num) uint64
+	tree = func(t pack.Num) uint64 {
+		if m, ok := memo[t]; ok {
+			return m
+		}
+		memo[t] = 0
+		m := uint64(0)
+		for _, e := range p.hot[t] {
+			if e.tree {
+				m |= tree(e.num)
+			} else {
+				m |= objects[e.num]
+			}
+		}
+		memo[t] = m
+		return m
+	}
+	masks := make([]uint64, len(p.graph.nodes))
+	for i, n := range p.graph.nodes {
+		masks[i] = objects[n.num]
+		// In a chosen range the trees were not gone over before.
+		if n.tree != pack.None && p.leads(n.tree, 0) {
+			masks[i] |= tree(n.tree)
+		}
+		for _, parent := range n.parents {
+			if j, ok := p.graph.at[parent]; ok {
+				masks[i] |= masks[j]
+			}
+		}
+	}
+	var names [64][]string
+	for _, r := range refs {
+		m := objects[r.target] | objects[r.peeled]
+		if i, ok := p.graph.at[r.peeled]; ok {
+			m |= masks[i]
+		} else if r.peeled != pack.None && p.state[r.peeled] == hot {
+			m |= tree(r.peeled)
+		}
+		for k := range names {
+			if m>>k&1 == 1 {
+				names[k] = append(names[k], r.name)
+			}
+		}
+	}
+	for k, n := range names {
+		if len(n) > 0 {
+			give(k, n)
+		}
+	}
+}

@@ -1,0 +1,296 @@
+// Package scanner looks through Git repositories, folders and streams for AWS
+// keys. A Source shares its bytes out in Parts, the rules see every Blob once,
+// and what they find is placed (path, line, commit, author) and grouped by key.
+//
+// It is read-only, runs no program, opens no connection and believes nothing
+// that a repository's configuration says but where things lie.
+package scanner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/keyquench/keyquench/rules"
+	"github.com/keyquench/keyquench/scanner/internal/pack"
+)
+
+// Scanner runs rules over Sources. Its zero value works.
+type Scanner struct {
+	// Rules are rules.Default() when nil.
+	Rules *rules.Set
+	// Workers is GOMAXPROCS when zero.
+	Workers int
+	// Meter, if set, is kept up to date while a scan runs.
+	Meter *Meter
+	// Now is time.Now when nil.
+	Now func() time.Time
+}
+
+// Meter counts what a running scan has done so far. Any goroutine may read it.
+type Meter struct{ Blobs, Bytes, Hits atomic.Int64 }
+
+// Scan reads all sources, one after the other, and calls found once for each
+// key, in an order that depends on nothing but what was scanned. It is never
+// called twice at once; an error from it ends the scan. What could not be read
+// is in the Summary, which is filled as far as the scan came when an error is
+// returned.
+func (s *Scanner) Scan(ctx context.Context, found func(Finding) error, sources ...Source) (Summary, error) {
+	run := &scan{set: s.Rules, workers: s.Workers, meter: s.Meter}
+	now := s.Now
+	if now == nil {
+		now = time.Now
+	}
+	if run.set == nil {
+		run.set = rules.Default()
+	}
+	if run.workers <= 0 {
+		run.workers = runtime.GOMAXPROCS(0)
+	}
+	if run.meter == nil {
+		run.meter = new(Meter)
+	}
+	start := now()
+	err := run.all(ctx, found, sources)
+	run.sum.Elapsed = now().Sub(start)
+	return run.sum, err
+}
+
+// scan is one call of Scan.
+type scan struct {
+	set     *rules.Set
+	workers int
+	meter   *Meter
+	groups  groups
+
+	mu   sync.Mutex
+	sum  Summary
+	hits []hit
+}
+
+// hit is a Match and the Blob it stands in, without its bytes.
+type hit struct {
+	blob   Blob // Data is nil
+	match  rules.Match
+	at     Position
+	secret *Position
+	// ordinal tells apart the places of one key in one blob.
+	ordinal int
+}
+
+// placer is a Source that finds out afterwards where its Blobs belong.
+type placer interface {
+	place(ctx context.Context, run *scan, hits []hit) error
+}
+
+func (run *scan) all(ctx context.Context, found func(Finding) error, sources []Source) error {
+	for _, src := range sources {
+		run.hits = nil
+		if err := run.read(ctx, src); err != nil {
+			return err
+		}
+		if p, ok := src.(placer); ok {
+			if err := p.place(ctx, run, run.hits); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, h := range run.hits {
+			run.groups.add(h, Place{Kind: h.blob.Kind, Path: h.blob.Path, Object: h.blob.ID}, -1, nil)
+		}
+	}
+	for _, f := range run.groups.findings() {
+		run.sum.Findings++
+		if err := found(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read runs the rules over all parts of a source.
+func (run *scan) read(ctx context.Context, src Source) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	parts := make(chan Part)
+	var wg sync.WaitGroup
+	for range run.workers {
+		wg.Go(func() {
+			for p := range parts {
+				run.part(ctx, p)
+			}
+		})
+	}
+	err := func() error {
+		defer wg.Wait()
+		defer close(parts)
+		for p, err := range src.Parts(ctx) {
+			if err != nil {
+				return err
+			}
+			select {
+			case parts <- p:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	}()
+	if err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// flushEvery is how many blobs a worker reads between two looks at what all
+// share.
+const flushEvery = 512
+
+// part reads one part.
+func (run *scan) part(ctx context.Context, p Part) {
+	var w worker
+	defer func() { run.flush(&w) }()
+	for b, err := range p(ctx) {
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			w.skip(err)
+			continue
+		}
+		w.blobs++
+		w.bytes += int64(len(b.Data))
+		if b.Kind == WorkTreeFile {
+			w.files++
+		}
+		if w.matches = run.set.Find(w.matches[:0], b.Data); len(w.matches) > 0 {
+			w.keep(b)
+		}
+		if w.blobs%flushEvery == 0 {
+			run.flush(&w)
+		}
+	}
+}
+
+// worker is what one goroutine has found since it last told.
+type worker struct {
+	blobs, bytes, files int64
+	matches             []rules.Match
+	hits                []hit
+	skips               []Skip
+	skipped             int64
+}
+
+func (w *worker) skip(err error) {
+	w.skipped++
+	if len(w.skips) < MaxSkips {
+		w.skips = append(w.skips, skipOf(err))
+	}
+}
+
+// skipOf names what an error is about.
+func skipOf(err error) Skip {
+	if p, ok := pack.IsProblem(err); ok {
+		return Skip{p.Where, p.Err}
+	}
+	if s, ok := errors.AsType[*SkipError](err); ok {
+		return Skip{s.What, s.Err}
+	}
+	return Skip{"", err}
+}
+
+// SkipError is an error that a Part yields for one Blob it could not read.
+type SkipError struct {
+	What string // from the repository
+	Err  error
+}
+
+func (e *SkipError) Error() string { return e.What + ": " + e.Err.Error() }
+
+func (e *SkipError) Unwrap() error { return e.Err }
+
+// keep turns matches into hits while the bytes are there.
+func (w *worker) keep(b Blob) {
+	if !b.ID.IsZero() {
+		if err := checkName(b); err != nil {
+			w.skip(err)
+		}
+	}
+	seen := map[string]int{}
+	lines := lineCounter{data: b.Data}
+	for _, m := range w.matches {
+		h := hit{blob: b, match: m, at: lines.position(m.Start)}
+		h.blob.Data = nil
+		if m.Key.ID != "" && !m.Key.Secret.IsZero() && len(m.Secrets) > 0 {
+			if p := positionOf(b.Data, m.Secrets[0].Start); p.Line != h.at.Line {
+				h.secret = &p
+			}
+		}
+		k := groupKey(&m)
+		h.ordinal = seen[k]
+		seen[k]++
+		w.hits = append(w.hits, h)
+	}
+}
+
+// checkName makes sure that an object is what its name says: an index can claim
+// anything, and what is reported should be what others find under that name.
+func checkName(b Blob) error {
+	format := formatOf(b.ID)
+	kind := map[Kind]string{Content: "blob", CommitText: "commit", TagText: "tag"}[b.Kind]
+	if kind == "" || format.Sum(kind, b.Data) == b.ID {
+		return nil
+	}
+	return pack.Problem{Where: b.ID.String(), Err: fmt.Errorf("content does not have this name: %w", pack.ErrCorrupt)}
+}
+
+func (run *scan) flush(w *worker) {
+	run.meter.Blobs.Add(w.blobs)
+	run.meter.Bytes.Add(w.bytes)
+	run.meter.Hits.Add(int64(len(w.hits)))
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	run.sum.Blobs += w.blobs
+	run.sum.Bytes += w.bytes
+	run.sum.Files += w.files
+	run.sum.Skipped += w.skipped
+	run.sum.Skips = append(run.sum.Skips, w.skips...)
+	run.hits = append(run.hits, w.hits...)
+	*w = worker{matches: w.matches}
+}
+
+// skip counts something that a source found out to be unreadable.
+func (run *scan) skip(what string, err error) {
+	run.sum.Skipped++
+	run.sum.Skips = append(run.sum.Skips, Skip{what, err})
+}
+
+// lineCounter finds lines of rising offsets in one pass.
+type lineCounter struct {
+	data        []byte
+	at, newline int // newline counts line ends before at
+	start       int // of the line at is in
+}
+
+func (l *lineCounter) position(offset int) Position {
+	offset = min(offset, len(l.data))
+	if offset < l.at {
+		return positionOf(l.data, offset)
+	}
+	between := l.data[l.at:offset]
+	if n := bytes.Count(between, []byte{'\n'}); n > 0 {
+		l.newline += n
+		l.start = l.at + bytes.LastIndexByte(between, '\n') + 1
+	}
+	l.at = offset
+	return Position{Line: l.newline + 1, Column: offset - l.start + 1, Offset: offset}
+}
+
+func positionOf(data []byte, offset int) Position {
+	return (&lineCounter{data: data}).position(offset)
+}
