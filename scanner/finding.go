@@ -61,7 +61,8 @@ type Place struct {
 	Path string
 	// Object is the oldest version; zero for what Git does not store.
 	Object ObjectID
-	// At is where the key stands in that version. Secret is where its secret
+	// At is where the key stands in that version; in a commit or tag, lines
+	// are those of the whole object, as git cat-file prints it. Secret is where its secret
 	// stands when that is somewhere else, or nil.
 	At     Position
 	Secret *Position

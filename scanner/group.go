@@ -252,7 +252,21 @@ func (gs groups) adopt() {
 				key.ordinal = ^key.ordinal
 				to.places[key] = p
 			}
+			to.finding.joinRefs(&g.finding)
 			delete(gs, k)
 		}
 	}
+}
+
+// joinRefs adds the refs of another finding.
+func (f *Finding) joinRefs(other *Finding) {
+	for _, r := range other.Refs {
+		if !slices.Contains(f.Refs, r) {
+			f.Refs = append(f.Refs, r)
+		}
+	}
+	slices.SortFunc(f.Refs, compareRefs)
+	// Which of two long lists overlap beyond what is named is not known.
+	f.RefCount = max(f.RefCount, other.RefCount, len(f.Refs))
+	f.Refs = f.Refs[:min(len(f.Refs), MaxRefs)]
 }

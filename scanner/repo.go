@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -217,13 +218,14 @@ func (r *Repo) namedRefs(reader *pack.Reader) []namedRef {
 		}
 		list = append(list, namedRef{ref.Name, n, r.peel(reader, ref.Target)})
 	}
-	slices.SortStableFunc(list, func(a, b namedRef) int {
-		if c := refRank(a.name) - refRank(b.name); c != 0 {
-			return c
-		}
-		return strings.Compare(a.name, b.name)
-	})
+	slices.SortStableFunc(list, func(a, b namedRef) int { return compareRefs(a.name, b.name) })
 	return list
+}
+
+// compareRefs puts branches before tags, tags before what remotes have, and
+// that before all other refs.
+func compareRefs(a, b string) int {
+	return cmp.Or(refRank(a)-refRank(b), strings.Compare(a, b))
 }
 
 func refRank(name string) int {

@@ -8,10 +8,12 @@ package scanner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +59,7 @@ func (s *Scanner) Scan(ctx context.Context, found func(Finding) error, sources .
 	}
 	start := now()
 	err := run.all(ctx, found, sources)
+	run.sortSkips()
 	run.sum.Elapsed = now().Sub(start)
 	return run.sum, err
 }
@@ -83,6 +86,16 @@ type hit struct {
 	ordinal int
 }
 
+func compareHits(a, b hit) int {
+	return cmp.Or(
+		cmp.Compare(a.blob.Kind, b.blob.Kind),
+		a.blob.ID.Compare(b.blob.ID),
+		cmp.Compare(a.blob.Path, b.blob.Path),
+		cmp.Compare(a.match.Start, b.match.Start),
+		cmp.Compare(a.match.Rule.ID, b.match.Rule.ID),
+	)
+}
+
 // placer is a Source that finds out afterwards where its Blobs belong.
 type placer interface {
 	place(ctx context.Context, run *scan, hits []hit) error
@@ -94,6 +107,8 @@ func (run *scan) all(ctx context.Context, found func(Finding) error, sources []S
 		if err := run.read(ctx, src); err != nil {
 			return err
 		}
+		// Which worker was first is chance; what comes out must not be.
+		slices.SortFunc(run.hits, compareHits)
 		if p, ok := src.(placer); ok {
 			if err := p.place(ctx, run, run.hits); err != nil {
 				return err
@@ -161,17 +176,10 @@ func (run *scan) part(ctx context.Context, p Part) {
 		}
 		if err != nil {
 			w.skip(err)
-			continue
+		} else {
+			w.look(run.set, b)
 		}
-		w.blobs++
-		w.bytes += int64(len(b.Data))
-		if b.Kind == WorkTreeFile {
-			w.files++
-		}
-		if w.matches = run.set.Find(w.matches[:0], b.Data); len(w.matches) > 0 {
-			w.keep(b)
-		}
-		if w.blobs%flushEvery == 0 {
+		if (w.blobs+w.skipped)%flushEvery == 0 {
 			run.flush(&w)
 		}
 	}
@@ -186,11 +194,21 @@ type worker struct {
 	skipped             int64
 }
 
+// look counts a blob and runs the rules over it.
+func (w *worker) look(set *rules.Set, b Blob) {
+	w.blobs++
+	w.bytes += int64(len(b.Data))
+	if b.Kind == WorkTreeFile {
+		w.files++
+	}
+	if w.matches = set.Find(w.matches[:0], b.Data); len(w.matches) > 0 {
+		w.keep(b)
+	}
+}
+
 func (w *worker) skip(err error) {
 	w.skipped++
-	if len(w.skips) < MaxSkips {
-		w.skips = append(w.skips, skipOf(err))
-	}
+	w.skips = append(w.skips, skipOf(err))
 }
 
 // skipOf names what an error is about.
@@ -259,7 +277,7 @@ func (run *scan) flush(w *worker) {
 	run.sum.Bytes += w.bytes
 	run.sum.Files += w.files
 	run.sum.Skipped += w.skipped
-	run.sum.Skips = append(run.sum.Skips, w.skips...)
+	run.keepSkips(w.skips...)
 	run.hits = append(run.hits, w.hits...)
 	*w = worker{matches: w.matches}
 }
@@ -267,7 +285,23 @@ func (run *scan) flush(w *worker) {
 // skip counts something that a source found out to be unreadable.
 func (run *scan) skip(what string, err error) {
 	run.sum.Skipped++
-	run.sum.Skips = append(run.sum.Skips, Skip{what, err})
+	run.keepSkips(Skip{what, err})
+}
+
+// keepSkips keeps the first MaxSkips in the order of their names, so that
+// which ones are told does not depend on who was first.
+func (run *scan) keepSkips(more ...Skip) {
+	run.sum.Skips = append(run.sum.Skips, more...)
+	if len(run.sum.Skips) > 2*MaxSkips {
+		run.sortSkips()
+	}
+}
+
+func (run *scan) sortSkips() {
+	slices.SortFunc(run.sum.Skips, func(a, b Skip) int {
+		return cmp.Or(cmp.Compare(a.What, b.What), cmp.Compare(a.Err.Error(), b.Err.Error()))
+	})
+	run.sum.Skips = slices.Clip(run.sum.Skips[:min(len(run.sum.Skips), MaxSkips)])
 }
 
 // lineCounter finds lines of rising offsets in one pass.
