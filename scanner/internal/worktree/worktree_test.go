@@ -1,0 +1,341 @@
+//go:build linux
+
+package worktree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/keyquench/keyquench/scanner/internal/index"
+)
+
+func TestPlainVisitsAllButStoredObjects(t *testing.T) {
+	dir := t.TempDir()
+	r := newRepo(t, filepath.Join(dir, "project"))
+	write(t, filepath.Join(r.dir, ".gitignore"), "*\n")
+	write(t, filepath.Join(r.dir, "kept"), "x")
+	r.git("", "add", "-f", ".")
+	r.git("", "commit", "-q", "-m", "x")
+	r.git("", "gc", "-q")
+	r.git("loose", "hash-object", "-w", "--stdin")
+	write(t, filepath.Join(r.dir, ".git/objects/notes.txt"), "x")
+	write(t, filepath.Join(r.dir, ".git/objects/ab/notes.txt"), "x")
+	write(t, filepath.Join(r.dir, ".git/objects/pack/notes.txt"), "x")
+	write(t, filepath.Join(dir, "objects/ab/"+strings.Repeat("0", 38)), "no repository here")
+	must(t, unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+
+	w := walk(t, dir, Options{Plain: true})
+	got := w.paths(nil)
+	for _, want := range []string{
+		"project/.git/config", "project/.git/HEAD", "project/.git/index", "project/.gitignore", "project/kept",
+		"project/.git/objects/notes.txt", "project/.git/objects/ab/notes.txt", "project/.git/objects/pack/notes.txt",
+		"objects/ab/" + strings.Repeat("0", 38),
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("Walk(Plain) missed %q", want)
+		}
+	}
+	stored := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		rel := strings.TrimPrefix(path, dir+"/")
+		inStore := strings.HasPrefix(rel, "project/.git/objects/") && !strings.HasSuffix(rel, "notes.txt") &&
+			!strings.Contains(rel, "/info/")
+		if d.Type().IsRegular() && inStore {
+			stored++
+		}
+		if d.Type().IsRegular() && inStore == slices.Contains(got, rel) {
+			t.Errorf("Walk(Plain) visits %q: %v", rel, !inStore)
+		}
+		return err
+	})
+	if err != nil || stored < 3 || len(w.skips) > 0 {
+		t.Errorf("%d stored files, want a pack, its index and a loose object; skips %v, error %v", stored, w.skips, err)
+	}
+}
+
+func TestWalkComparesStatWithIndex(t *testing.T) {
+	r := newRepo(t, t.TempDir())
+	write(t, filepath.Join(r.dir, "dir/same"), "x")
+	write(t, filepath.Join(r.dir, "changed"), "x")
+	write(t, filepath.Join(r.dir, "run"), "x")
+	must(t, os.Chmod(filepath.Join(r.dir, "run"), 0o755))
+	must(t, os.Symlink("dir", filepath.Join(r.dir, "link")))
+	r.git("", "add", ".")
+	write(t, filepath.Join(r.dir, "changed"), "longer")
+	want := map[string]struct {
+		same bool
+		mode uint32
+	}{
+		"changed": {false, index.ModeFile}, "dir/same": {true, index.ModeFile},
+		"link": {true, index.ModeSymlink}, "run": {true, index.ModeExecutable},
+	}
+	files := walk(t, r.dir, Options{Index: r.index()}).files
+	if len(files) != len(want) {
+		t.Errorf("Walk gave %d files, want %d", len(files), len(want))
+	}
+	for _, f := range files {
+		w := want[f.Path]
+		if f.Entry == nil || (f.Stat == f.Entry.Stat) != w.same || f.Mode != w.mode || f.Symlink() != (f.Path == "link") {
+			t.Errorf("Walk gave %+v with entry %+v, want %+v", f, f.Entry, w)
+		}
+	}
+}
+
+// A submodule below an ignored directory is tracked, and only its own rules hold
+// in it: its .gitignore, and the info/exclude of its git directory elsewhere.
+func TestWalkEntersSubmodules(t *testing.T) {
+	r := newRepo(t, t.TempDir())
+	sub := newRepo(t, filepath.Join(r.dir, "vendor/sub"))
+	write(t, filepath.Join(sub.dir, ".gitignore"), "*.o\n")
+	sub.git("", "add", ".")
+	sub.git("", "commit", "-q", "-m", "x")
+	r.git("", "submodule", "-q", "add", "-f", "./vendor/sub", "vendor/sub")
+	r.git("", "submodule", "-q", "absorbgitdirs")
+	if data, err := os.ReadFile(filepath.Join(sub.dir, ".git")); err != nil || !strings.HasPrefix(string(data), "gitdir: ../../") {
+		t.Fatalf(".git of the submodule is %q, %v", data, err)
+	}
+	write(t, filepath.Join(r.dir, ".git/modules/vendor/sub/info/exclude"), "hidden\n")
+	write(t, filepath.Join(r.dir, ".gitignore"), "vendor/\n*.log\n")
+	for _, p := range []string{"sub/a.log", "sub/a.o", "sub/hidden", "sub/deep/b", "other/c", "d"} {
+		write(t, filepath.Join(r.dir, "vendor", p), "x")
+	}
+	w := walk(t, r.dir, Options{Index: r.index()})
+	diff(t, "visited", w.paths(nil), []string{
+		".gitignore", ".gitmodules", "vendor/sub/.gitignore", "vendor/sub/a.log", "vendor/sub/deep/b",
+	})
+	diff(t, "git", w.paths(nil), r.list("/dev/null", "-c", "-o", "--exclude-standard"))
+}
+
+// In a sparse index nobody can tell which files below a directory entry are
+// tracked, so none may be hidden.
+func TestWalkTakesAllOfSparseDirectories(t *testing.T) {
+	r := newRepo(t, t.TempDir())
+	for _, p := range []string{"in/a", "out/b", "out/deep/c", "out-x/d"} {
+		write(t, filepath.Join(r.dir, p), "x")
+	}
+	r.git("", "add", ".")
+	r.git("", "commit", "-q", "-m", "x")
+	r.git("", "sparse-checkout", "set", "--cone", "--sparse-index", "in")
+	ix := r.index()
+	if !ix.Sparse {
+		t.Fatal("the index is not sparse")
+	}
+	write(t, filepath.Join(r.dir, ".gitignore"), "out/\nout-x/d\n.gitignore\n")
+	write(t, filepath.Join(r.dir, "out/deep/c"), "is back")
+	w := walk(t, r.dir, Options{Index: ix})
+	diff(t, "Walk(sparse)", w.paths(func(f File) bool { return f.Tracked }), []string{"in/a", "out/deep/c"})
+	diff(t, "Walk(sparse)", w.paths(nil), []string{"in/a", "out/deep/c"})
+}
+
+func TestWalkNamesWhatItCannotRead(t *testing.T) {
+	r := newRepo(t, t.TempDir())
+	write(t, filepath.Join(r.dir, "now-a-pipe"), "x")
+	write(t, filepath.Join(r.dir, "deleted"), "x")
+	write(t, filepath.Join(r.dir, "conflict"), "x")
+	r.git("", "add", ".")
+	ix := r.index()
+	for _, p := range []string{"now-a-pipe", "deleted"} {
+		must(t, os.Remove(filepath.Join(r.dir, p)))
+	}
+	must(t, unix.Mkfifo(filepath.Join(r.dir, "now-a-pipe"), 0o600))
+	must(t, unix.Mkfifo(filepath.Join(r.dir, "untracked-pipe"), 0o600))
+	write(t, filepath.Join(r.dir, "sub/.gitignore"), strings.Repeat("x\n", maxRulesBytes/2+1))
+	write(t, filepath.Join(r.dir, "sub/x"), "x")
+	write(t, filepath.Join(r.dir, "link/x.o"), "x")
+	must(t, os.Symlink("../rules", filepath.Join(r.dir, "link/.gitignore")))
+	write(t, filepath.Join(r.dir, "rules"), "*.o\n")
+	nowhere := filepath.Join(r.dir, "rules/not/there")
+	w := walk(t, r.dir, Options{Index: ix, Excludes: []string{t.TempDir(), nowhere}, InfoExclude: filepath.Join(r.dir, "gone")})
+	diff(t, "visited", w.paths(nil), []string{"conflict", "link/.gitignore", "link/x.o", "rules", "sub/.gitignore", "sub/x"})
+	if len(w.skips) != 3 || !errors.Is(w.skips["now-a-pipe"], ErrNotRegular) || !errors.Is(w.skips["sub/.gitignore"], ErrTooLarge) {
+		t.Errorf("skips = %v, want the pipe, the ignore file and the directory given as one", w.skips)
+	}
+	if err := Walk(t.Context(), nowhere, Options{}, nil, nil); err == nil {
+		t.Errorf("Walk(no directory) gave no error")
+	}
+}
+
+// A directory that vanishes between its listing and its visit, and a directory
+// that became a link to another place.
+func TestListNamesWhatVanished(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "root/gone/x"), "x")
+	write(t, filepath.Join(dir, "root/swapped/x"), "x")
+	write(t, filepath.Join(dir, "outside/secret"), "x")
+	openBoth(t, filepath.Join(dir, "root"), func(t *testing.T, tree *Tree) {
+		must(t, os.MkdirAll(filepath.Join(dir, "root/gone"), 0o777))
+		os.Remove(filepath.Join(dir, "root/swapped"))
+		must(t, os.MkdirAll(filepath.Join(dir, "root/swapped"), 0o777))
+		skips := map[string]error{}
+		skip := func(path string, err error) { skips[path] = err }
+		var root, l Listing
+		tree.List(tree.Root(), &root, skip)
+		if len(root.Dirs) != 2 || root.Dirs[0].Path() != "gone" || len(skips) != 0 {
+			t.Fatalf("List(root) = %+v, skips %v", root.Dirs, skips)
+		}
+		must(t, os.RemoveAll(filepath.Join(dir, "root/gone")))
+		must(t, os.RemoveAll(filepath.Join(dir, "root/swapped")))
+		must(t, os.Symlink("../outside", filepath.Join(dir, "root/swapped")))
+		for _, d := range root.Dirs {
+			tree.List(d, &l, skip)
+			if len(l.Files)+len(l.Dirs) != 0 {
+				t.Errorf("List(%q) = %+v, want nothing", d.Path(), l.Files)
+			}
+		}
+		if !errors.Is(skips["gone"], fs.ErrNotExist) || skips["swapped"] == nil {
+			t.Errorf("skips = %v, want both directories", skips)
+		}
+	})
+}
+
+func TestWalkNamesUnreadableDirectories(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "closed/x"), "x")
+	write(t, filepath.Join(dir, "open"), "x")
+	must(t, os.Chmod(filepath.Join(dir, "closed"), 0))
+	defer os.Chmod(filepath.Join(dir, "closed"), 0o700)
+	if os.Geteuid() == 0 {
+		// Root may read everything; this thread shall be somebody else.
+		must(t, os.Chmod(dir, 0o755))
+		must(t, os.Chmod(filepath.Dir(dir), 0o755))
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		must(t, unix.Setfsuid(65534))
+		defer unix.Setfsuid(0)
+	}
+	w := walk(t, dir, Options{})
+	diff(t, "visited", w.paths(nil), []string{"open"})
+	if !errors.Is(w.skips["closed"], fs.ErrPermission) {
+		t.Errorf("skips = %v, want the closed directory", w.skips)
+	}
+}
+
+func TestWalkEndsInCircles(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a/b/file"), "x")
+	must(t, os.Mkdir(filepath.Join(dir, "a/b/again"), 0o777))
+	again := filepath.Join(dir, "a/b/again")
+	if err := unix.Mount(dir, again, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		t.Skipf("bind mount: %v", err)
+	}
+	defer unix.Unmount(again, unix.MNT_DETACH)
+	w := walk(t, dir, Options{})
+	diff(t, "visited", w.paths(nil), []string{"a/b/file"})
+	if !errors.Is(w.skips["a/b/again"], ErrCycle) {
+		t.Errorf("skips = %v, want a circle", w.skips)
+	}
+}
+
+func TestWalkBoundsDepth(t *testing.T) {
+	dir := t.TempDir()
+	fd, err := unix.Open(dir, unix.O_DIRECTORY, 0)
+	must(t, err)
+	for range maxDepth + 50 {
+		must(t, unix.Mkdirat(fd, "d", 0o777))
+		next, err := unix.Openat(fd, "d", unix.O_DIRECTORY, 0)
+		must(t, err)
+		unix.Close(fd)
+		fd = next
+	}
+	unix.Close(fd)
+	if w := walk(t, dir, Options{}); len(w.files) != 0 || len(w.skips) != 1 {
+		t.Errorf("Walk gave %d files and %d skips, want one skip", len(w.files), len(w.skips))
+	}
+	tree, err := Open(dir, Options{}, nil)
+	must(t, err)
+	defer tree.Close()
+	var l Listing
+	tree.List(Dir{depth: maxDepth + 1}, &l, func(_ string, err error) {
+		if !errors.Is(err, ErrTooDeep) {
+			t.Errorf("List error = %v, want %v", err, ErrTooDeep)
+		}
+	})
+}
+
+func TestWalkStopsWhenTold(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 10 {
+		write(t, filepath.Join(dir, fmt.Sprint(i), "file"), "x")
+	}
+	stop := errors.New("enough")
+	n := 0
+	err := Walk(t.Context(), dir, Options{}, func(File) error { n++; return stop }, nil)
+	if err != stop || n != 1 {
+		t.Errorf("Walk = %v after %d files, want the error after the first", err, n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n = 0
+	err = Walk(ctx, dir, Options{}, func(File) error { n++; cancel(); return nil }, nil)
+	if !errors.Is(err, context.Canceled) || n != 1 {
+		t.Errorf("Walk = %v after %d files, want the end of ctx after the first", err, n)
+	}
+}
+
+// Workers that list directories side by side find what Walk finds.
+func TestListServesWorkers(t *testing.T) {
+	r := newRepo(t, t.TempDir())
+	for i := range 200 {
+		write(t, filepath.Join(r.dir, fmt.Sprint(i%7), fmt.Sprint(i%11), fmt.Sprint(i)), "x")
+		if i%5 == 0 {
+			write(t, filepath.Join(r.dir, fmt.Sprint(i%7), fmt.Sprint(i%11), ".gitignore"), "*[24]\n")
+		}
+	}
+	tree, err := Open(r.dir, Options{}, nil)
+	must(t, err)
+	defer tree.Close()
+	var mu sync.Mutex
+	var got []string
+	var group sync.WaitGroup
+	var list func(d Dir)
+	list = func(d Dir) {
+		var l Listing
+		tree.List(d, &l, func(path string, err error) { t.Errorf("skip(%q, %v)", path, err) })
+		for _, d := range l.Dirs {
+			group.Go(func() { list(d) })
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, f := range l.Files {
+			got = append(got, f.Path)
+		}
+	}
+	group.Go(func() { list(tree.Root()) })
+	group.Wait()
+	slices.Sort(got)
+	diff(t, "List", got, walk(t, r.dir, Options{}).paths(nil))
+}
+
+func BenchmarkWalk(b *testing.B) {
+	r := newRepo(b, b.TempDir())
+	write(b, filepath.Join(r.dir, ".gitignore"), "*.o\n*.a\nbuild/\n/dist\n*~\n.cache\nlib*.so*\n**/gen/*.go\n!keep.o\n")
+	const files = 5000
+	for i := range files - 1 {
+		write(b, filepath.Join(r.dir, fmt.Sprintf("dir%d/sub%d/file%d.go", i/500, i/25%20, i)), "x")
+	}
+	r.git("", "add", ".")
+	o := Options{Index: r.index()}
+	for name, o := range map[string]Options{"tracked": o, "untracked": {}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				n := 0
+				err := Walk(b.Context(), r.dir, o, func(File) error { n++; return nil }, nil)
+				if err != nil || n != files {
+					b.Fatal(n, err)
+				}
+			}
+			b.ReportMetric(float64(files*b.N)/b.Elapsed().Seconds(), "files/s")
+		})
+	}
+}
