@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/keyquench/keyquench/scanner/internal/oid"
@@ -22,6 +23,7 @@ type history struct {
 
 	mu      sync.Mutex
 	nodes   []node
+	edges   [][]edge
 	missing map[oid.ID]bool // what objects refer to and the store does not have
 	shallow int64
 	objects Objects
@@ -58,9 +60,15 @@ func (h *history) Parts(ctx context.Context) iter.Seq2[Part, error] {
 	}
 }
 
+// edge says that a tree names to, or that it was rebuilt from the tree to: what
+// to leads to, from may lead to. Of a tree rebuilt from another, only the
+// entries that differ have edges, which is what keeps them few.
+type edge struct{ from, to pack.Num }
+
 // gathered is what one worker learned from one unit.
 type gathered struct {
 	nodes   []node
+	edges   []edge
 	missing map[oid.ID]bool
 	shallow int64
 	objects Objects
@@ -170,9 +178,15 @@ func (h *history) lookTree(g *gathered, o pack.Object) error {
 		}
 		changed := o.Base == pack.None || len(fresh) > 0 && fresh[0].Start < e.end
 		start = e.end
-		if changed && e.Mode&modeType != modeGitlink {
-			h.refer(g, e.ID)
+		if !changed || e.Mode&modeType == modeGitlink {
+			continue
 		}
+		if n, ok := h.refer(g, e.ID); ok && h.chosen == nil {
+			g.edges = append(g.edges, edge{o.Num, n})
+		}
+	}
+	if o.Base != pack.None && h.chosen == nil {
+		g.edges = append(g.edges, edge{o.Num, o.Base})
 	}
 	if !ok() {
 		return h.problem(o.Num, fmt.Errorf("tree ends in the middle of an entry: %w", pack.ErrCorrupt))
@@ -185,10 +199,53 @@ func (h *history) add(g *gathered) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.nodes = append(h.nodes, g.nodes...)
+	if len(g.edges) > 0 {
+		h.edges = append(h.edges, slices.Clip(g.edges))
+	}
 	maps.Copy(h.missing, g.missing)
 	h.shallow += g.shallow
 	h.objects.Commits += g.objects.Commits
 	h.objects.Trees += g.objects.Trees
 	h.objects.Blobs += g.objects.Blobs
 	h.objects.Tags += g.objects.Tags
+}
+
+// suspects gives a superset of the trees that lead to the given blobs, without
+// reading any: it follows edges backwards. What is too many are trees rebuilt
+// from one that leads there, and that replace just that entry; chains of deltas
+// are short, and so are these.
+func (h *history) suspects(blobs []pack.Num) pack.Want {
+	// Sort the edges by where they end, by counting.
+	start := make([]int32, h.repo.store.Len()+1)
+	for _, list := range h.edges {
+		for _, e := range list {
+			start[e.to]++
+		}
+	}
+	total := int32(0)
+	for i, n := range start {
+		start[i] = total
+		total += n
+	}
+	from := make([]pack.Num, total)
+	next := slices.Clone(start)
+	for _, list := range h.edges {
+		for _, e := range list {
+			from[next[e.to]] = e.from
+			next[e.to]++
+		}
+	}
+	marked := h.repo.store.NewWant()
+	queue := slices.Clone(blobs)
+	for len(queue) > 0 {
+		n := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		for _, t := range from[start[n]:next[n]] {
+			if !marked.Has(t) {
+				marked.Add(t)
+				queue = append(queue, t)
+			}
+		}
+	}
+	return marked
 }

@@ -3,6 +3,7 @@ package scanner
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/keyquench/keyquench/scanner/internal/pack"
@@ -25,17 +26,15 @@ func (h *history) place(ctx context.Context, run *scan, hits []hit) error {
 	if len(hits) == 0 {
 		return nil
 	}
-	p, err := h.newPlacing(run, hits)
-	if err != nil {
-		return err
-	}
+	p := h.newPlacing(run, hits)
 	if err := p.findSites(ctx); err != nil {
 		return err
 	}
 	for _, hit := range hits {
 		p.sight(hit)
 	}
-	return p.refs(hits)
+	p.refs(hits)
+	return nil
 }
 
 // summarize tells what the walk has counted.
@@ -68,7 +67,8 @@ type placing struct {
 	sites   map[pack.Num][]site
 	at      map[sitePath]int // → index into sites
 
-	state   []uint8 // of trees, by number: see below
+	suspect pack.Want // trees that may lead to a hit; no other does
+	state   []uint8   // of trees, by number: see below
 	hot     map[pack.Num][]hotEntry
 	walked  map[sitePath]bool
 	commits map[int32]*Commit
@@ -94,7 +94,7 @@ const (
 	hot
 )
 
-func (h *history) newPlacing(run *scan, hits []hit) (*placing, error) {
+func (h *history) newPlacing(run *scan, hits []hit) *placing {
 	p := &placing{
 		h: h, run: run, store: h.repo.store, reader: h.repo.store.Reader(),
 		flagged: map[string]pack.Num{}, sites: map[pack.Num][]site{}, at: map[sitePath]int{},
@@ -111,26 +111,25 @@ func (h *history) newPlacing(run *scan, hits []hit) (*placing, error) {
 	}
 	if h.chosen != nil {
 		p.graph = h.chosen.graph
-	} else {
-		p.graph = newGraph(p.store, h.nodes, h.repo.tips(p.reader))
+		return p
 	}
-	return p, nil
+	p.graph = newGraph(p.store, h.nodes, h.repo.tips(p.reader))
+	p.suspect = h.suspects(slices.Collect(maps.Values(p.flagged)))
+	return p
 }
 
 // findSites fills sites.
 func (p *placing) findSites(ctx context.Context) error {
-	if c := p.h.chosen; c != nil {
-		for _, a := range c.added {
-			p.addSite(a.blob, a.path, a.commit)
+	if p.h.chosen != nil {
+		p.chosenSites()
+		return nil
+	}
+	for i := range p.graph.nodes {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-	} else if len(p.flagged) > 0 {
-		for i := range p.graph.nodes {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if t := p.graph.nodes[i].tree; t != pack.None && p.leads(t, 0) {
-				p.descend(t, "", int32(i))
-			}
+		if t := p.graph.nodes[i].tree; t != pack.None && p.leads(t, 0) {
+			p.descend(t, "", int32(i))
 		}
 	}
 	if head := p.h.repo.headTree(p.reader); head != pack.None && p.leads(head, 0) {
@@ -140,11 +139,29 @@ func (p *placing) findSites(ctx context.Context) error {
 	return nil
 }
 
+// chosenSites takes the sites of hits from what the chosen commits added.
+func (p *placing) chosenSites() {
+	hit := map[pack.Num]bool{}
+	for _, n := range p.flagged {
+		hit[n] = true
+	}
+	head := p.h.repo.headTree(p.reader)
+	for _, a := range p.h.chosen.added {
+		if hit[a.blob] {
+			s := p.addSite(a.blob, a.path, a.commit)
+			s.head = p.h.repo.pathIn(p.reader, head, a.path) == a.blob
+		}
+	}
+}
+
 // maxTreeDepth bounds how deep trees nest: no file system has longer paths.
 const maxTreeDepth = 2048
 
 // leads tells whether a tree holds a hit blob, at any depth.
 func (p *placing) leads(t pack.Num, depth int) bool {
+	if !p.suspect.Has(t) {
+		return false
+	}
 	switch p.state[t] {
 	case hot:
 		return true
@@ -183,7 +200,7 @@ func (p *placing) candidates(t pack.Num) (list []hotEntry) {
 	for e := range entries {
 		switch {
 		case e.isTree():
-			if n, ok := p.store.Lookup(e.ID); ok && p.state[n] != cold {
+			if n, ok := p.store.Lookup(e.ID); ok && p.suspect.Has(n) && p.state[n] != cold {
 				list = append(list, hotEntry{string(e.Name), n, true})
 			}
 		case e.isBlob():
@@ -246,7 +263,7 @@ func (p *placing) markHead(t pack.Num, path string) {
 // markStaged adds what only an index names.
 func (p *placing) markStaged() {
 	for _, e := range p.h.repo.staged {
-		if n, ok := p.flagged[string(e.ID.Bytes())]; ok && p.h.chosen == nil {
+		if n, ok := p.flagged[string(e.ID.Bytes())]; ok {
 			p.addSite(n, e.Path, -1).staged = true
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // refs finds out which refs lead to a commit that holds each key. Keys are
 // taken 64 at a time, a bit of a word each: one pass over hot trees and commits
 // a word.
-func (p *placing) refs(hits []hit) error {
+func (p *placing) refs(hits []hit) {
 	keys := map[string]bool{}
 	for _, h := range hits {
 		keys[groupKey(&h.match)] = true
@@ -32,7 +32,6 @@ func (p *placing) refs(hits []hit) error {
 			}
 		})
 	}
-	return nil
 }
 
 // spread carries the bits of objects through trees, commits and refs, and gives
@@ -57,10 +56,18 @@ func (p *placing) spread(objects map[pack.Num]uint64, refs []namedRef, give func
 		return m
 	}
 	masks := make([]uint64, len(p.graph.nodes))
+	for blob, sites := range p.sites {
+		for _, s := range sites {
+			if s.commit >= 0 {
+				masks[s.commit] |= objects[blob]
+			}
+		}
+	}
 	for i, n := range p.graph.nodes {
-		masks[i] = objects[n.num]
-		// In a chosen range the trees were not gone over before.
-		if n.tree != pack.None && p.leads(n.tree, 0) {
+		masks[i] |= objects[n.num]
+		// A chosen range has not gone over all trees; where commits added a
+		// key is enough there.
+		if n.tree != pack.None && p.state[n.tree] == hot {
 			masks[i] |= tree(n.tree)
 		}
 		for _, parent := range n.parents {
