@@ -1,0 +1,277 @@
+package rules
+
+import (
+	"bytes"
+	"slices"
+)
+
+const (
+	// minRun is the shortest run that matters: what follows da2- has 26
+	// characters, a key ID in base64 27. Everything else is longer.
+	minRun = 26
+	// maxDepth is how many times base64 is undone inside base64.
+	maxDepth = 2
+	// minToken is the length from which a run may be a session token.
+	minToken = 100
+	// maxToken is several times the longest session token seen.
+	maxToken = 16 << 10
+	// maxKept bounds the entries a finder keeps between two buffers, so that one
+	// odd buffer does not hold its memory for ever.
+	maxKept = 1 << 12
+)
+
+// idHit is a key ID found; enc is how it was written.
+type idHit struct {
+	start, end int
+	text       string
+	enc        string
+	// legacy is an ID with characters that keys made today do not have: it counts
+	// only with a label of its own and a labelled secret.
+	legacy bool
+}
+
+// secretHit is what may be a secret key. The text is kept apart from the
+// buffer because escapes may stand inside it there.
+type secretHit struct {
+	start, end int
+	text       [secretLen]byte
+	enc        string
+	entropy    float64
+	label      label
+}
+
+// tokenHit is a session token.
+type tokenHit struct {
+	start, end int
+	text       string
+	enc        string
+	entropy    float64
+	paired     bool
+}
+
+// finder is the scratch memory of one Find. It serves one buffer at a time.
+type finder struct {
+	set   *Set
+	data  []byte
+	depth int
+
+	ids       []idHit
+	secrets   []secretHit
+	tokens    []tokenHit
+	smtp      []Match // waits for its context, which may be an ID found later
+	ready     []Match // needs nothing more
+	buf       []byte
+	block     block // the last block of base64 that a mark was seen in
+	decodedTo int   // the end of the last block in which something was found
+	// segment is scanSegment bound once, so that a scan allocates no closure.
+	segment func(segment) bool
+}
+
+func (s *Set) finder(data []byte, depth int) *finder {
+	f, _ := s.finders.Get().(*finder)
+	if f == nil {
+		f = &finder{set: s}
+		f.segment = f.scanSegment
+	}
+	f.data, f.depth = data, depth
+	return f
+}
+
+// release hands the memory back, without anything of the buffer in it.
+func (f *finder) release() {
+	f.data, f.decodedTo, f.block = nil, 0, block{}
+	f.ids = emptied(f.ids)
+	f.secrets = emptied(f.secrets)
+	f.tokens = emptied(f.tokens)
+	f.smtp = emptied(f.smtp)
+	f.ready = emptied(f.ready)
+	f.buf = emptied(f.buf[:cap(f.buf)])
+	f.set.finders.Put(f)
+}
+
+func emptied[T any](s []T) []T {
+	if cap(s) > maxKept {
+		return nil
+	}
+	clear(s)
+	return s[:0]
+}
+
+func (f *finder) found() bool {
+	return len(f.ids)+len(f.secrets)+len(f.tokens)+len(f.smtp)+len(f.ready) > 0
+}
+
+// scanSegment sorts one stretch of base64 characters by its length.
+func (f *finder) scanSegment(seg segment) bool {
+	const ( // 40 characters in base64, alone or with a line break or two behind
+		minEncoded, maxEncoded = 54, 58
+	)
+	if f.set.runFirst[f.data[seg.start]] || seg.start > 0 && f.set.runLast[f.data[seg.start-1]] {
+		for _, rule := range f.set.inRun {
+			f.runLiteral(rule, seg)
+		}
+	}
+	if seg.n >= minRun && seg.end > f.decodedTo && f.depth > 0 {
+		f.scanEncoded(seg)
+	}
+	n := seg.n
+	if f.set.secret != nil {
+		switch {
+		case n >= secretLen-1 && n <= secretLen+2 || n == secretLen+1+keyIDLen:
+			f.scanSecret(seg)
+		case n >= minEncoded && n <= maxEncoded && f.depth > 0:
+			f.encodedSecret(seg)
+		}
+	}
+	switch {
+	case n == 43 && f.set.git != nil:
+		f.gitPassword(seg)
+	case n == smtpLen && f.set.smtp != nil:
+		f.smtpPassword(seg)
+	case n >= minToken && n <= maxToken && f.set.token != nil:
+		f.sessionToken(seg)
+	}
+	return true
+}
+
+// runLiteral tries a rule whose literal begins a run, or ends right before one.
+func (f *finder) runLiteral(rule *Rule, seg segment) {
+	for _, lit := range rule.text.literals {
+		switch {
+		case bytes.HasPrefix(f.data[seg.start:], lit.Text()):
+			f.textMatch(rule, seg.start)
+		case bytes.HasSuffix(f.data[:seg.start], lit.Text()):
+			f.textMatch(rule, seg.start-len(lit.Text()))
+		}
+	}
+}
+
+// scanSecret keeps the segment, or the part of it that is left without a key
+// ID or a slash joined to it, when it can be a secret key.
+func (f *finder) scanSecret(seg segment) {
+	start, end := seg.start, seg.end
+	joined := false
+	text := appendText(f.buf[:0], f.data, start, end)
+	switch n := len(text); {
+	case n == secretLen:
+	case n == secretLen-1 && seg.letter:
+		start--
+		text = append(text, 0)
+		copy(text[1:], text)
+		text[0] = f.data[start]
+	case n == secretLen+1 && text[0] == '/':
+		start, joined = f.skip(start, 1), true
+		text = text[1:]
+	case n == secretLen+1 && text[secretLen] == '/':
+		end, joined = f.skip(start, secretLen), true
+		text = text[:secretLen]
+	case n == secretLen+2 && (string(text[:2]) == "//" || start > 0 && f.data[start-1] == '=' && string(text[:2]) == "3D"):
+		start = f.skip(start, 2) // a comment, or quoted-printable's equals sign
+		text = text[2:]
+	case n == secretLen+1+keyIDLen && isSymbol(text[keyIDLen]) && ValidKeyID(string(text[:keyIDLen])):
+		start = f.skip(start, keyIDLen+1)
+		text = text[keyIDLen+1:]
+	case n == secretLen+1+keyIDLen && isSymbol(text[secretLen]) && ValidKeyID(string(text[secretLen+1:])):
+		end = f.skip(start, secretLen)
+		text = text[:secretLen]
+	default:
+		return
+	}
+	f.buf = text[:0]
+	f.keepSecret(text, start, end, seg.esc.name(), joined)
+}
+
+// keepSecret applies the tests of value and neighbours. A joined value, cut
+// from a longer stretch, needs a label.
+func (f *finder) keepSecret(text []byte, start, end int, enc string, joined bool) {
+	sp := f.set.secret.spec
+	h, ok := sp.randomText(text)
+	if !ok {
+		return
+	}
+	l := sp.labelOf(f.data, start, end)
+	if l.strength < weakLabel && (joined || f.partOfMore(start, end)) {
+		return
+	}
+	hit := secretHit{start: start, end: end, enc: enc, entropy: h, label: l}
+	copy(hit.text[:], text)
+	f.secrets = append(f.secrets, hit)
+}
+
+// partOfMore tells whether data[start:end] is a piece of something longer: of
+// URL-safe base64, of a padded value, or a line of a block.
+func (f *finder) partOfMore(start, end int) bool {
+	before, after := f.byteAt(start-1), f.byteAt(end)
+	if before == '-' || before == '_' || after == '-' || after == '_' || after == '=' {
+		return true
+	}
+	if before == '.' && alnumClass[f.byteAt(start-2)] || after == '.' && alnumClass[f.byteAt(end+1)] {
+		return true
+	}
+	return lineOfBlock(f.data, start, end)
+}
+
+func (f *finder) byteAt(i int) byte {
+	if i < 0 || i >= len(f.data) {
+		return 0
+	}
+	return f.data[i]
+}
+
+// skip returns the position n characters after the one at start.
+func (f *finder) skip(start, n int) int {
+	for ; n > 0; n-- {
+		_, w, _ := unit(f.data, start)
+		start += w
+	}
+	return start
+}
+
+func isSymbol(b byte) bool { return b == '/' || b == '+' }
+
+// sessionToken keeps a long run that begins as session tokens do, or that a
+// label names.
+func (f *finder) sessionToken(seg segment) {
+	sp := f.set.token.spec
+	const longestHead, widestUnit = 64, 6
+	head := appendText(f.buf[:0], f.data, seg.start, min(seg.end, seg.start+longestHead*widestUnit))
+	f.buf = head[:0]
+	known := slices.ContainsFunc(sp.Heads, func(h string) bool { return bytes.HasPrefix(head, []byte(h)) })
+	// eyJ begins a JSON web token, which other services call session tokens.
+	if !known && (bytes.HasPrefix(head, []byte("eyJ")) || sp.labelOf(f.data, seg.start, seg.end).strength < strongLabel) {
+		return
+	}
+	text := appendText(f.buf[:0], f.data, seg.start, seg.end)
+	f.buf = text[:0]
+	h := entropy(text)
+	if h < 4 || madeUp(text) || sp.stopped(text) {
+		return
+	}
+	end, pads := f.padding(seg.end, 2)
+	token := string(text) + "=="[:pads]
+	f.tokens = append(f.tokens, tokenHit{start: seg.start, end: end, text: token, enc: seg.esc.name(), entropy: h})
+}
+
+// padding reads at most limit equals signs, escaped or not, at data[at:].
+func (f *finder) padding(at, limit int) (end, n int) {
+	for n < limit {
+		w := equalsAt(f.data, at)
+		if w == 0 {
+			break
+		}
+		at += w
+		n++
+	}
+	return at, n
+}
+
+// equalsAt is the width of the equals sign at data[at], 0 if there is none.
+func equalsAt(data []byte, at int) int {
+	rest := data[at:min(len(data), at+6)]
+	for _, form := range [...]string{"=", "%3D", "%3d", `\u003d`, `\u003D`, "&#61;"} {
+		if bytes.HasPrefix(rest, []byte(form)) {
+			return len(form)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,77 @@
+package rules
+
+import "slices"
+
+// scanIDs keeps the access key IDs of the buffer.
+func (f *finder) scanIDs() {
+	sp := f.set.keyID.spec
+	for at := 0; at >= 0; {
+		var start int
+		start, at = idRuns.Next(f.data, at)
+		if at < 0 {
+			return
+		}
+		// An ID ends its run: nothing of [A-Z0-9] may follow it. What stands
+		// before it must be the rest of an escape, as in %3DAKIA….
+		id := at - keyIDLen
+		text := f.data[id:at]
+		if text[0] != 'A' || !slices.Contains(sp.Prefixes, string(text[:4])) || !escapeBefore(f.data, start, id) {
+			continue
+		}
+		if sp.placeholderTail(text[4:]) {
+			continue
+		}
+		hit := idHit{start: id, end: at, text: string(text)}
+		if !ValidKeyID(hit.text) {
+			hit.legacy = legacyTail(text[4:])
+			if !hit.legacy || sp.labelOf(f.data, id, at).strength < strongLabel {
+				continue
+			}
+		}
+		f.ids = append(f.ids, hit)
+	}
+}
+
+// legacyTail tells whether tail can belong to an ID of the first years: no
+// account in it, and digits that base32 does not have. An ID that is base32
+// throughout and still invalid names an account that cannot be.
+func legacyTail(tail []byte) bool {
+	if tail[0] < 'A' || tail[0] > 'P' {
+		return false
+	}
+	for _, b := range tail {
+		if base32Value(b) < 0 {
+			return upperDigit[b]
+		}
+	}
+	return false
+}
+
+// escapeBefore tells whether data[start:id], the upper-case letters and digits
+// before an ID, are none, or the last of an escape: %3D, =3D, \x3D, \u003D.
+func escapeBefore(data []byte, start, id int) bool {
+	switch id - start {
+	case 0:
+		return true
+	case 2:
+		if !isHex(data, start, 2) || start == 0 {
+			return false
+		}
+		switch data[start-1] {
+		case '%':
+			return true
+		case '=':
+			return data[start] == '3' && data[start+1] == 'D'
+		case 'x':
+			return start > 1 && data[start-2] == '\\'
+		}
+	case 4:
+		if !isHex(data, start, 4) || start == 0 {
+			return false
+		}
+		// %253D is a percent sign encoded again.
+		twice := data[start-1] == '%' && data[start] == '2' && data[start+1] == '5'
+		return twice || data[start-1] == 'u' && start > 1 && data[start-2] == '\\'
+	}
+	return false
+}
