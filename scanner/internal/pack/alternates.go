@@ -12,11 +12,13 @@ import (
 )
 
 const (
-	// maxAlternateDepth is git's: five stores behind one another.
-	maxAlternateDepth = 5
+	// maxAlternateDepth is git's: a store and six behind one another.
+	maxAlternateDepth = 6
 	// maxAlternatesFile bounds what is read of objects/info/alternates.
 	maxAlternatesFile = 1 << 20
-	maxObjectDirs     = 1000
+	// maxObjectDirs bounds the directories that are looked at, each mention
+	// counted: a file of one megabyte can name half a million.
+	maxObjectDirs = 1000
 )
 
 // objectDirs gives the object directories of a store, its own first, then its
@@ -25,8 +27,18 @@ const (
 func objectDirs(dir string, more []string, problem func(where string, err error)) []string {
 	var dirs []string
 	seen := map[string]bool{}
+	tried := 0
 	var add func(dir string, depth int)
 	add = func(dir string, depth int) {
+		if depth > 0 { // what the caller names is always looked at
+			tried++
+		}
+		if depth > 0 && tried > maxObjectDirs {
+			if tried == maxObjectDirs+1 {
+				problem(dir, fmt.Errorf("more than %d alternate object directories", maxObjectDirs))
+			}
+			return
+		}
 		real, err := filepath.EvalSymlinks(dir)
 		if err == nil {
 			var st os.FileInfo
@@ -41,15 +53,11 @@ func objectDirs(dir string, more []string, problem func(where string, err error)
 		if seen[real] {
 			return
 		}
-		if len(dirs) == maxObjectDirs {
-			problem(dir, fmt.Errorf("more than %d alternate object directories", maxObjectDirs))
-			return
-		}
 		seen[real] = true
 		dirs = append(dirs, real)
 		alternates, err := readAlternates(real)
 		if err != nil {
-			problem(filepath.Join(dir, "info", "alternates"), bare(err))
+			problem(filepath.Join(dir, "info", "alternates"), err)
 		}
 		if len(alternates) > 0 && depth == maxAlternateDepth {
 			problem(dir, fmt.Errorf("alternate object directories nest deeper than %d", maxAlternateDepth))
@@ -69,7 +77,7 @@ func objectDirs(dir string, more []string, problem func(where string, err error)
 // readAlternates reads dir/info/alternates: a path a line, relative ones from
 // dir, '#' before a comment, optionally quoted as C does.
 func readAlternates(dir string) ([]string, error) {
-	f, err := os.Open(filepath.Join(dir, "info", "alternates"))
+	f, size, err := openRegular(filepath.Join(dir, "info", "alternates"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -77,9 +85,12 @@ func readAlternates(dir string) ([]string, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if size == 0 { // not read: a link into /proc may never end
+		return nil, nil
+	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxAlternatesFile+1))
 	if err != nil {
-		return nil, err
+		return nil, bare(err)
 	}
 	if len(raw) > maxAlternatesFile {
 		return nil, fmt.Errorf("over %d bytes", maxAlternatesFile)

@@ -33,6 +33,7 @@ func deltaSize(b []byte) (n uint64, rest []byte, err error) {
 //
 // Format: gitformat-pack(5), "Deltified representation".
 func applyDelta(dst, base, ops []byte, fresh []Span) ([]Span, error) {
+	from := len(fresh)
 	at := 0   // written so far
 	next := 0 // where the base goes on after the last copy
 	run := -1 // where the current run of inserts starts in dst, or -1
@@ -60,6 +61,7 @@ func applyDelta(dst, base, ops []byte, fresh []Span) ([]Span, error) {
 			return fresh, fmt.Errorf("delta copies %d bytes from %d of %d: %w", n, off, len(base), ErrCorrupt)
 		}
 		switch {
+		case len(fresh)-from == maxFresh:
 		case run >= 0:
 			fresh = append(fresh, Span{run, at})
 			run = -1
@@ -78,8 +80,15 @@ func applyDelta(dst, base, ops []byte, fresh []Span) ([]Span, error) {
 	case next != len(base):
 		fresh = append(fresh, Span{at, at})
 	}
+	if len(fresh)-from >= maxFresh {
+		fresh = append(fresh[:from], Span{0, at})
+	}
 	return fresh, nil
 }
+
+// maxFresh bounds the spans of one object. A delta of two-byte copies, which
+// deflates to next to nothing, would have 128 million of them.
+const maxFresh = 1 << 16
 
 // copyOp reads the operands of a copy instruction; used is -1 when they are cut
 // off.

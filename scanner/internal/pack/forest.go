@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sort"
 	"sync"
+
+	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
 
 // forest holds the delta trees of one pack in flat arrays. Nodes are entries in
@@ -18,26 +20,29 @@ type forest struct {
 	first Num      // number of the pack's first object
 	off   []uint64 // node → offset in the pack
 	pos   []int32  // node → place in the index
-	// base is the node a delta stands on; root for an entry stored whole,
-	// outside for a delta whose base is in no entry of this pack, broken for
-	// an entry whose head cannot be read.
+	// base is the node a delta stands on, or why the node heads a tree of its
+	// own: it is stored whole (root), is a delta whose base is in no entry of
+	// this pack (outside), has a head that cannot be read (broken), is where a
+	// loop of deltas was cut open (looped), or is one more name for the entry
+	// of another node (twin). The last three can only be read elsewhere.
 	base   []int32
 	kind   []Kind  // of the finished object; 0 until its root is known
 	child  []int32 // first child, or -1
 	next   []int32 // next sibling, or -1; the heaviest comes last
 	weight []int64 // packed bytes of the whole tree below and with the node
-
-	problems []Problem // entries that no walk will reach
 }
 
 const (
 	root    = -1
 	outside = -2
 	broken  = -3
+	looped  = -4
+	twin    = -5
 )
 
-// newForest reads all entry heads of a pack.
-func newForest(p *packFile, first Num) *forest {
+// newForest reads all entry heads of a pack. elsewhere tells whether the store
+// has an object in another place too.
+func newForest(p *packFile, first Num, elsewhere func(name []byte) bool) *forest {
 	n := p.idx.n
 	f := &forest{
 		pack: p, first: first,
@@ -49,8 +54,23 @@ func newForest(p *packFile, first Num) *forest {
 	}
 	sortByOffset(f.off, f.pos)
 	f.readHeads()
+	f.cutLoops(elsewhere)
 	f.link()
 	return f
+}
+
+// hidden finds bytes before the first entry of the pack. Those between entries
+// are found when the entry before them is read.
+func (f *forest) hidden() error {
+	first, _ := slices.BinarySearch(f.off, packHeader)
+	end := uint64(len(f.pack.data))
+	if first < len(f.off) {
+		end = min(end, f.off[first])
+	}
+	if end > packHeader {
+		return fmt.Errorf("first entry is preceded by %d bytes of no entry: %w", end-packHeader, ErrCorrupt)
+	}
+	return nil
 }
 
 // sortByOffset sorts both slices by the values of off: a radix sort, a byte a
@@ -114,29 +134,28 @@ func (f *forest) readHeads() {
 		return at
 	})
 	workers := runtime.GOMAXPROCS(0)
-	found := make([][]Problem, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
 		lo, hi := len(f.off)*w/workers, len(f.off)*(w+1)/workers
 		wg.Go(func() {
 			defer faults()()
 			for k := lo; k < hi; k++ {
-				if err := f.readHead(int32(k), inverse); err != nil {
-					f.base[k] = broken
-					found[w] = append(found[w], Problem{f.where(int32(k)), err})
-				}
+				// The error is found again, and named, by the walk.
+				_ = f.readHead(int32(k), inverse)
 			}
 		})
 	}
 	wg.Wait()
-	for _, p := range found {
-		f.problems = append(f.problems, p...)
-	}
 }
 
 // readHead fills base and kind of one node.
 func (f *forest) readHead(k int32, inverse func() []int32) (err error) {
 	defer guard(&err)
+	f.base[k] = broken
+	if k > 0 && f.off[k-1] == f.off[k] {
+		f.base[k] = twin
+		return nil
+	}
 	raw, err := f.raw(k)
 	if err != nil {
 		return err
@@ -147,18 +166,13 @@ func (f *forest) readHead(k int32, inverse func() []int32) (err error) {
 	}
 	switch e.kind {
 	case ofsDelta:
-		at, ok := uint64(0), e.back > 0 && e.back <= f.off[k]
-		if ok {
-			at = f.off[k] - e.back
-			f.base[k], ok = f.find(at)
-		}
-		if !ok {
-			return fmt.Errorf("delta's base is no entry of the pack: %w", ErrCorrupt)
+		if e.back > 0 && e.back <= f.off[k] {
+			f.base[k] = f.find(f.off[k] - e.back)
 		}
 	case refDelta:
 		f.base[k] = outside
 		if i, ok := f.pack.idx.find(e.base); ok {
-			f.base[k] = inverse()[i]
+			f.base[k] = f.find(f.off[inverse()[i]])
 		}
 	default:
 		f.base[k], f.kind[k] = root, e.kind
@@ -166,17 +180,53 @@ func (f *forest) readHead(k int32, inverse func() []int32) (err error) {
 	return nil
 }
 
-// find gives the node that starts at offset at.
-func (f *forest) find(at uint64) (int32, bool) {
-	k, ok := slices.BinarySearch(f.off, at)
-	if !ok {
-		return broken, false
+// find gives the node that starts at offset at, the first if there are twins,
+// or broken.
+func (f *forest) find(at uint64) int32 {
+	if k, ok := slices.BinarySearch(f.off, at); ok {
+		return int32(k)
 	}
-	return int32(k), true
+	return broken
+}
+
+// shared tells whether the index gives the entry of k more than one name.
+func (f *forest) shared(k int32) bool {
+	return k > 0 && f.off[k-1] == f.off[k] || int(k)+1 < len(f.off) && f.off[k+1] == f.off[k]
+}
+
+// cutLoops makes one node of each loop of deltas the head of a tree: one that
+// can be read elsewhere, if there is one, so that the others can be rebuilt.
+func (f *forest) cutLoops(elsewhere func(name []byte) bool) {
+	const (
+		unknown = iota
+		underWay
+		done
+	)
+	state := make([]uint8, len(f.off))
+	for k := range int32(len(f.off)) {
+		end := k
+		for end >= 0 && state[end] == unknown {
+			state[end] = underWay
+			end = f.base[end]
+		}
+		loop := end >= 0 && state[end] == underWay
+		for c := k; c >= 0 && state[c] == underWay; c = f.base[c] {
+			state[c] = done
+		}
+		if loop {
+			cut := end
+			for c := f.base[end]; c != end; c = f.base[c] {
+				if elsewhere(f.pack.idx.name(int(f.pos[c]))) {
+					cut = c
+				}
+			}
+			f.base[cut] = looped
+		}
+	}
 }
 
 // link makes the lists of children and the weights, with the heaviest child
-// last, and names what stands on no root.
+// last.
 func (f *forest) link() {
 	n := int32(len(f.off))
 	for k := range n {
@@ -202,15 +252,13 @@ func (f *forest) link() {
 		}
 		f.heaviestLast(k)
 	}
-	f.nameLost(order)
 }
 
-// preorder lists all nodes that stand on a root or on an object from outside,
-// every base before its deltas.
+// preorder lists all nodes, every base before its deltas.
 func (f *forest) preorder() []int32 {
 	order := make([]int32, 0, len(f.off))
 	for r := range int32(len(f.off)) {
-		if f.base[r] != root && f.base[r] != outside {
+		if f.base[r] >= 0 {
 			continue
 		}
 		from := len(order)
@@ -245,48 +293,37 @@ func (f *forest) heaviestLast(k int32) {
 	f.next[last], f.next[heavy] = heavy, -1
 }
 
-// nameLost adds a problem for every node that order does not hold: those whose
-// chain ends in a broken entry, and those whose chain ends nowhere.
-func (f *forest) nameLost(order []int32) {
-	if len(order) == len(f.off) {
-		return
-	}
-	reached := make([]bool, len(f.off))
-	for _, k := range order {
-		reached[k] = true
-	}
-	state := make([]uint8, len(f.off)) // 0 unknown, 1 on the way, 2 loop, 3 ends in a broken entry
-	for k := range int32(len(f.off)) {
-		if reached[k] || f.base[k] == broken {
-			continue
-		}
-		end := k
-		for end >= 0 && state[end] == 0 && f.base[end] != broken {
-			state[end] = 1
-			end = f.base[end]
-		}
-		verdict := uint8(2)
-		if f.base[end] == broken || state[end] == 3 {
-			verdict = 3
-		}
-		for c := k; c >= 0 && state[c] == 1; c = f.base[c] {
-			state[c] = verdict
-		}
-		err := error(ErrDeltaLoop)
-		if state[k] == 3 {
-			err = errBase
-		}
-		f.problems = append(f.problems, Problem{f.where(k), err})
-	}
-}
-
 // errBase: the object may be whole, but what it is a difference to is not.
 var errBase = errors.New("delta's base cannot be read")
 
-// where names a node for a Problem.
-func (f *forest) where(k int32) string { return f.pack.idx.id(int(f.pos[k])).String() }
+// errTwin: the name of an entry is a hash of it, so that one name is a lie.
+var errTwin = fmt.Errorf("index gives one entry two names: %w", ErrCorrupt)
+
+// head gives the packed bytes of a node and the head of its entry, or why there
+// is nothing to be read.
+func (f *forest) head(k int32) (raw []byte, e entry, err error) {
+	if f.base[k] == twin {
+		return nil, e, errTwin
+	}
+	if raw, err = f.raw(k); err != nil {
+		return nil, e, err
+	}
+	if e, err = parseEntry(raw, f.pack.format); err != nil {
+		return nil, e, err
+	}
+	switch f.base[k] {
+	case looped:
+		return nil, e, ErrDeltaLoop
+	case broken:
+		return nil, e, fmt.Errorf("delta's base is no entry of the pack: %w", ErrCorrupt)
+	}
+	return raw, e, nil
+}
+
+// id names a node.
+func (f *forest) id(k int32) oid.ID { return f.pack.idx.id(int(f.pos[k])) }
 
 // errorAt adds the place of a node to what went wrong with it.
 func (f *forest) errorAt(k int32, err error) Problem {
-	return Problem{f.where(k), fmt.Errorf("%s.pack at %d: %w", f.pack.name, f.off[k], err)}
+	return Problem{f.id(k).String(), fmt.Errorf("%s.pack at %d: %w", f.pack.name, f.off[k], err)}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
 
-// index is a pack index, version 1 or 2 (gitformat-pack(5)). It reads from the
-// mapped file; nothing is copied.
+// index is a pack index, version 1 or 2 (gitformat-pack(5)). Its tables are
+// slices of the file, which parseIndex was given whole and in memory.
 type index struct {
 	format  oid.Format
 	version int
@@ -31,15 +31,26 @@ const (
 
 // parseIndex checks the whole of data, its trailing checksum included.
 func parseIndex(data []byte, f oid.Format) (*index, error) {
-	x := &index{format: f, version: 1}
-	size := f.Size()
-	if len(data) < fanoutSize+2*size {
-		return nil, fmt.Errorf("pack index of %d bytes: %w", len(data), ErrTruncated)
+	x, err := layIndex(data, f)
+	if err != nil {
+		return nil, err
 	}
+	size := f.Size()
 	h := f.New()
 	h.Write(data[:len(data)-size])
 	if !bytes.Equal(h.Sum(nil), data[len(data)-size:]) {
 		return nil, fmt.Errorf("pack index checksum does not match: %w", ErrCorrupt)
+	}
+	return x, nil
+}
+
+// layIndex checks all of data but its checksum. A file that passes is full of
+// rising names: it is as large on the disk as it says.
+func layIndex(data []byte, f oid.Format) (*index, error) {
+	x := &index{format: f, version: 1}
+	size := f.Size()
+	if len(data) < fanoutSize+2*size {
+		return nil, fmt.Errorf("pack index of %d bytes: %w", len(data), ErrTruncated)
 	}
 	body := data[:len(data)-2*size]
 	x.pack = data[len(body) : len(body)+size]
@@ -82,7 +93,7 @@ func (x *index) tables(body []byte) error {
 		x.names = body
 		return nil
 	}
-	if len(body) < x.n*(size+8) || (len(body)-x.n*(size+8))%8 != 0 {
+	if large := len(body) - x.n*(size+8); large < 0 || large > 8*x.n || large%8 != 0 {
 		return fmt.Errorf("pack index of %d objects has %d bytes for them: %w", x.n, len(body), ErrCorrupt)
 	}
 	x.names, body = body[:x.n*size], body[x.n*size:]

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/keyquench/keyquench/scanner/internal/inflate"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
@@ -27,14 +28,18 @@ const maxLooseHead = 32
 // listLoose finds the loose objects below dir, in order of their names.
 func listLoose(dir string, f oid.Format, problem func(where string, err error)) []oid.ID {
 	var ids []oid.ID
-	for b := range 256 {
-		sub := fmt.Sprintf("%02x", b)
-		entries, err := os.ReadDir(filepath.Join(dir, sub))
-		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				problem(sub, bare(err))
-			}
+	subs, err := os.ReadDir(dir)
+	if err != nil {
+		problem(dir, bare(err))
+	}
+	for _, s := range subs { // those read before an error too
+		sub := s.Name()
+		if len(sub) != 2 || strings.Trim(sub, "0123456789abcdef") != "" {
 			continue
+		}
+		entries, err := os.ReadDir(filepath.Join(dir, sub))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			problem(sub, bare(err))
 		}
 		for _, e := range entries {
 			if len(e.Name()) != f.HexSize()-2 {
@@ -96,28 +101,21 @@ func (r *looseReader) read(path string, limit int64) (Kind, []byte, error) {
 // load reads the file at path into r.raw. Deflate makes nothing larger by more
 // than a few bytes, so a file over the limit holds an object over the limit.
 func (r *looseReader) load(path string, limit int64) error {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
-		return bare(err)
+		return err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return bare(err)
-	}
-	if !st.Mode().IsRegular() {
-		return fmt.Errorf("not a regular file: %w", ErrCorrupt)
-	}
 	most := limit + limit/100 + 1024
-	if st.Size() > most {
-		return fmt.Errorf("%w: %d bytes compressed", ErrTooLarge, st.Size())
+	if size > most {
+		return fmt.Errorf("%w: %d bytes compressed", ErrTooLarge, size)
+	}
+	if size == 0 { // not read: a link into /proc may never end
+		return fmt.Errorf("loose object is an empty file: %w", ErrTruncated)
 	}
 	r.raw.Reset()
 	if _, err := r.raw.ReadFrom(io.LimitReader(f, most)); err != nil {
 		return bare(err)
-	}
-	if r.raw.Len() == 0 {
-		return fmt.Errorf("loose object is an empty file: %w", ErrTruncated)
 	}
 	return nil
 }

@@ -89,8 +89,10 @@ type Limits struct {
 	// still needed: 1 GiB.
 	Live int64
 	// Amplified is the sum of bytes, over the whole store, of objects that
-	// are over 16 MiB and over 10,000 times their stored size: 256 GiB,
-	// which is minutes of work and not days.
+	// are over 64 KiB and over 1000 times their stored size: 256 GiB, which
+	// is a minute of work and not a day. Honest stores have such objects, the
+	// trees of large directories, and more of them the larger they are: 256
+	// times the size of the packs is added.
 	Amplified int64
 }
 
@@ -99,14 +101,22 @@ const (
 	defaultLive      = 1 << 30
 	defaultAmplified = 256 << 30
 
-	amplifiedSize  = 16 << 20
-	amplifiedRatio = 10_000
+	// maxObject keeps every size an int and every buffer's class in a table.
+	maxObject = 1 << 40
+
+	// DEFLATE reaches MaxRatio at most, so that over amplifiedRatio is what
+	// only deltas give. Below amplifiedSize, the entry costs as much as what
+	// it unpacks to.
+	amplifiedSize  = 64 << 10
+	amplifiedRatio = 1000
+	amplifiedShare = 256
 )
 
 func (l Limits) withDefaults() Limits {
 	if l.Object == 0 {
 		l.Object = defaultObject
 	}
+	l.Object = min(l.Object, maxObject)
 	if l.Live == 0 {
 		l.Live = defaultLive
 	}
@@ -137,6 +147,7 @@ type Object struct {
 	// before this one, or None. Fresh then lists, in order, what the delta
 	// inserted; an empty span marks a seam where bytes from two places of the
 	// base now touch. Bytes between spans stand in the base in the same run.
+	// A delta in more than 65,536 pieces gives one span over all of Data.
 	Base  Num
 	Fresh []Span
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/keyquench/keyquench/scanner/internal/inflate"
 )
 
-// Reader reads single objects in any order. It remembers the bases it rebuilt,
-// as trees of successive commits stand on one another. It belongs to one
-// goroutine.
+// Reader reads single objects in any order and compares each with its name. It
+// remembers the bases it rebuilt, as trees of successive commits stand on one
+// another. It belongs to one goroutine.
 type Reader struct {
 	store   *Store
 	inflate inflate.Decoder
@@ -17,6 +17,8 @@ type Reader struct {
 	ops     []byte
 	chain   []link
 	cache   cache
+	work    int64 // bytes unpacked for the current call
+	free    int64 // of these, what is not charged to the store's budget
 }
 
 // link is one delta on the way from an object to what it stands on.
@@ -30,17 +32,34 @@ type link struct {
 const (
 	// maxChain bounds a chain of deltas. git's own limit is 4095.
 	maxChain = 1 << 16
-	// maxOutside bounds how often a chain may leave its pack for a base.
+	// maxOutside bounds how often a chain may leave a pack for its base.
 	maxOutside = 64
+	// maxCopies bounds how many copies of one object are tried.
+	maxCopies = 16
 	// readerCache is the memory a Reader keeps for bases.
 	readerCache = 48 << 20
+	// readerFree lets an object of a megabyte stand on a chain of git's
+	// default depth of 50. Without a charge for what goes over it, reading a
+	// long chain in a bad order would cost its length squared.
+	readerFree = 64 << 20
+	// rescueFree is the same for a walk's own reader, which an honest store
+	// does not need at all.
+	rescueFree = 1 << 20
+	// linkWork is what one more delta costs at the least, in bytes that could
+	// be copied in that time.
+	linkWork = 32 << 10
 )
 
-// Reader makes a reader of its own for one goroutine.
-func (s *Store) Reader() *Reader { return &Reader{store: s} }
+// errMisnamed: an object's name is the hash of its content.
+var errMisnamed = fmt.Errorf("content is not what the name says: %w", ErrCorrupt)
 
-// Read gives an object's kind and content, valid until the next call.
+// Reader makes a reader of its own for one goroutine.
+func (s *Store) Reader() *Reader { return &Reader{store: s, free: readerFree} }
+
+// Read gives an object's kind and content, valid until the next call. When it
+// is damaged, a good copy elsewhere in the store is no error.
 func (r *Reader) Read(n Num) (Kind, []byte, error) {
+	r.work = 0
 	kind, data, err := r.read(n)
 	if err == nil {
 		return kind, data, nil
@@ -61,110 +80,128 @@ func (r *Reader) Lookup(name []byte) (Kind, []byte, error) {
 	return r.Read(n)
 }
 
+// read reads object n from the one place that n stands for.
 func (r *Reader) read(n Num) (kind Kind, data []byte, err error) {
 	if p, i := r.store.packOf(n); p != nil {
-		defer faults()()
-		defer guard(&err)
-		return r.packed(p, p.idx.offset(i), 0)
+		kind, data, err = r.packed(p, p.idx.offset(i))
+	} else {
+		l := r.store.loose[int(n)-r.store.looseFirst]
+		kind, data, err = r.loose.read(loosePath(r.store.dirs[l.dir], l.id), r.store.limits.Object)
 	}
-	l := r.store.loose[int(n)-r.store.looseFirst]
-	return r.loose.read(loosePath(r.store.dirs[l.dir], l.id), r.store.limits.Object)
+	if err == nil && r.store.format.Sum(kind.String(), data) != r.store.ID(n) {
+		err = errMisnamed
+	}
+	if err != nil {
+		return kind, nil, err
+	}
+	return kind, data, nil
 }
 
-// another reads object n from any source but the one that n stands for.
+// another reads object n from any place but the one that n stands for.
 func (r *Reader) another(n Num) (Kind, []byte, error) {
-	for _, m := range r.store.copies(r.store.name(n)) {
-		if m == n {
-			continue
-		}
-		if kind, data, err := r.read(m); err == nil {
-			return kind, data, nil
-		}
-	}
-	return 0, nil, ErrMissing
+	return r.copy(r.store.name(n), func(m Num) bool { return m == n })
 }
 
-// outside reads an object by raw name from any source but pack not.
+// outside reads an object by raw name from any place but pack not.
 func (r *Reader) outside(name []byte, not *packFile) (Kind, []byte, error) {
-	err := error(ErrMissing)
-	for _, n := range r.store.copies(name) {
-		if p, _ := r.store.packOf(n); p == not {
+	r.work = 0
+	kind, data, err := r.copy(name, func(m Num) bool {
+		p, _ := r.store.packOf(m)
+		return p == not
+	})
+	if err != nil {
+		return 0, nil, fmt.Errorf("%x: %w", name, err)
+	}
+	return kind, data, nil
+}
+
+// copy reads the first copy of an object that can be read and is not to be
+// skipped.
+func (r *Reader) copy(name []byte, skip func(Num) bool) (Kind, []byte, error) {
+	err, tried := error(ErrMissing), 0
+	for _, m := range r.store.copies(name) {
+		if skip(m) {
 			continue
 		}
-		kind, data, e := r.read(n)
+		if tried++; tried > maxCopies {
+			break
+		}
+		kind, data, e := r.read(m)
 		if e == nil {
 			return kind, data, nil
 		}
 		err = e
 	}
-	return 0, nil, fmt.Errorf("%x: %w", name, err)
+	return 0, nil, err
 }
 
-// packed rebuilds the object at offset at of pack p. hops counts how often the
-// chain has left a pack.
-func (r *Reader) packed(p *packFile, at uint64, hops int) (kind Kind, data []byte, err error) {
+// packed rebuilds the object at offset at of pack p: it follows the chain of
+// bases down, also into other packs, and climbs up again.
+func (r *Reader) packed(p *packFile, at uint64) (kind Kind, data []byte, err error) {
+	defer faults()()
+	defer guard(&err)
 	r.chain = r.chain[:0]
-	for {
+	for hops := 0; ; {
 		if kind, data = r.cache.get(p, at); data != nil {
-			break
+			return r.climb(kind, data)
 		}
 		if at < packHeader || at >= uint64(len(p.data)) {
 			return 0, nil, fmt.Errorf("entry at %d of %d bytes: %w", at, len(p.data), ErrTruncated)
 		}
-		raw := p.data[at:]
-		e, err := parseEntry(raw, p.format)
-		if err != nil {
+		l := link{pack: p, at: at, raw: p.data[at:]}
+		if l.head, err = parseEntry(l.raw, p.format); err != nil {
 			return 0, nil, err
 		}
+		if l.head.kind <= Tag {
+			if data, err = r.inflateTo(nil, l.head, l.raw); err != nil {
+				return l.head.kind, nil, err
+			}
+			r.cache.put(p, at, l.head.kind, data)
+			return r.climb(l.head.kind, data)
+		}
 		if len(r.chain) == maxChain {
-			return 0, nil, ErrDeltaLoop
+			return 0, nil, fmt.Errorf("%w, or a chain of over %d", ErrDeltaLoop, maxChain)
 		}
-		if e.kind <= Tag {
-			if data, err = inflateEntry(&r.inflate, e, raw, nil, r.store.limits.Object); err != nil {
-				return 0, nil, err
-			}
-			kind = e.kind
-			r.cache.put(p, at, kind, data)
-			break
-		}
-		r.chain = append(r.chain, link{p, at, raw, e})
-		if e.kind == ofsDelta {
-			if e.back == 0 || e.back > at {
-				return 0, nil, fmt.Errorf("delta's base lies before the pack: %w", ErrCorrupt)
-			}
-			at -= e.back
-			continue
-		}
-		if i, ok := p.idx.find(e.base); ok {
-			at = p.idx.offset(i)
-			continue
-		}
-		if kind, data, err = r.foreign(e.base, p, hops); err != nil {
+		r.chain = append(r.chain, l)
+		var n Num
+		if p, at, n, err = r.baseOf(l); err != nil {
 			return 0, nil, fmt.Errorf("delta's base: %w", err)
 		}
-		break
+		if p == nil { // a loose object, which has no base
+			if kind, data, err = r.read(n); err != nil {
+				return 0, nil, fmt.Errorf("delta's base: %w", err)
+			}
+			return r.climb(kind, data)
+		}
+		if p != l.pack {
+			if hops++; hops > maxOutside {
+				return 0, nil, ErrDeltaLoop
+			}
+		}
 	}
-	return r.climb(kind, data)
 }
 
-// foreign reads a base that the pack itself does not hold.
-func (r *Reader) foreign(name []byte, p *packFile, hops int) (Kind, []byte, error) {
-	if hops == maxOutside {
-		return 0, nil, ErrDeltaLoop
+// baseOf finds what a delta stands on: an entry of a pack or, if p is nil, the
+// loose object n.
+func (r *Reader) baseOf(l link) (p *packFile, at uint64, n Num, err error) {
+	if l.head.kind == ofsDelta {
+		if l.head.back == 0 || l.head.back > l.at {
+			return nil, 0, None, fmt.Errorf("lies before the pack: %w", ErrCorrupt)
+		}
+		return l.pack, l.at - l.head.back, None, nil
 	}
-	n, ok := r.store.Lookup(name)
+	if i, ok := l.pack.idx.find(l.head.base); ok {
+		return l.pack, l.pack.idx.offset(i), None, nil
+	}
+	n, ok := r.store.Lookup(l.head.base)
 	if !ok {
-		return 0, nil, fmt.Errorf("%x: %w", name, ErrMissing)
+		return nil, 0, None, fmt.Errorf("%x: %w", l.head.base, ErrMissing)
 	}
-	other, i := r.store.packOf(n)
-	if other == nil {
-		return r.read(n)
+	p, i := r.store.packOf(n)
+	if p == nil {
+		return nil, 0, n, nil
 	}
-	if other == p {
-		return 0, nil, ErrDeltaLoop
-	}
-	inner := &Reader{store: r.store}
-	return inner.packed(other, other.idx.offset(i), hops+1)
+	return p, p.idx.offset(i), n, nil
 }
 
 // climb applies the deltas of r.chain, last first, to data.
@@ -172,7 +209,7 @@ func (r *Reader) climb(kind Kind, data []byte) (Kind, []byte, error) {
 	for i := len(r.chain) - 1; i >= 0; i-- {
 		l := r.chain[i]
 		var err error
-		if r.ops, err = inflateEntry(&r.inflate, l.head, l.raw, r.ops, r.store.limits.Object); err != nil {
+		if r.ops, err = r.inflateTo(r.ops, l.head, l.raw); err != nil {
 			return kind, nil, err
 		}
 		from, to, ops, err := deltaSizes(r.ops)
@@ -185,7 +222,7 @@ func (r *Reader) climb(kind Kind, data []byte) (Kind, []byte, error) {
 		if to > uint64(r.store.limits.Object) {
 			return kind, nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, to)
 		}
-		if err := r.store.charge(int(to), len(r.ops)); err != nil {
+		if err := r.spend(int64(to) + linkWork); err != nil {
 			return kind, nil, err
 		}
 		out := make([]byte, to)
@@ -196,6 +233,27 @@ func (r *Reader) climb(kind Kind, data []byte) (Kind, []byte, error) {
 		r.cache.put(l.pack, l.at, kind, data)
 	}
 	return kind, data, nil
+}
+
+// inflateTo is inflateEntry at the reader's expense.
+func (r *Reader) inflateTo(buf []byte, e entry, raw []byte) ([]byte, error) {
+	if err := e.believable(raw, r.store.limits.Object); err != nil {
+		return buf, err
+	}
+	if err := r.spend(int64(e.size)); err != nil {
+		return buf, err
+	}
+	buf, _, err := inflateEntry(&r.inflate, e, raw, buf, r.store.limits.Object)
+	return buf, err
+}
+
+// spend counts work and charges what goes over the reader's allowance.
+func (r *Reader) spend(size int64) error {
+	if r.work += size; r.work <= r.free {
+		return nil
+	}
+	over := min(size, r.work-r.free)
+	return r.store.spend(over)
 }
 
 // cache keeps rebuilt objects, least recently used last.
@@ -209,6 +267,9 @@ type place struct {
 	pack *packFile
 	at   uint64
 }
+
+// cachedSize is what remembering costs besides the content: list, map, headers.
+const cachedSize = 256
 
 type cached struct {
 	place place
@@ -239,11 +300,11 @@ func (c *cache) put(p *packFile, at uint64, kind Kind, data []byte) {
 		return
 	}
 	c.at[key] = c.order.PushFront(&cached{key, kind, data})
-	for c.size += len(data); c.size > readerCache; {
+	for c.size += cap(data) + cachedSize; c.size > readerCache; {
 		last := c.order.Back()
 		v := last.Value.(*cached)
 		c.order.Remove(last)
 		delete(c.at, v.place)
-		c.size -= len(v.data)
+		c.size -= cap(v.data) + cachedSize
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type Store struct {
 	heads [257]int32 // where each first byte starts in byID
 	dup   []uint64   // bit n: object n stands in an earlier source too
 
+	budget    int64 // what charge gives out in bytes
 	amplified atomic.Int64
 }
 
@@ -62,6 +64,7 @@ func Open(dir string, more []string, f oid.Format, limits Limits) (*Store, error
 			s.loose = append(s.loose, looseFile{id, i})
 		}
 	}
+	s.budget = s.limits.Amplified + amplifiedShare*s.PackedBytes()
 	if n+len(s.loose) > maxObjects {
 		s.Close()
 		return nil, errors.New("more than 2^30 objects")
@@ -79,7 +82,7 @@ func (s *Store) Close() {
 }
 
 // Problems are the things that could not be opened.
-func (s *Store) Problems() []Problem { return s.problems }
+func (s *Store) Problems() []Problem { return slices.Clip(s.problems) }
 
 // Format is the hash function of the store.
 func (s *Store) Format() oid.Format { return s.format }
@@ -101,31 +104,35 @@ func (s *Store) problem(where string, err error) {
 
 func (s *Store) openPacks(dir string) {
 	entries, err := os.ReadDir(filepath.Join(dir, "pack"))
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			s.problem("pack", bare(err))
-		}
-		return
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.problem("pack", bare(err))
 	}
-	for _, e := range entries {
+	for _, e := range entries { // those read before an error too
+		s.Promised = s.Promised || strings.HasSuffix(e.Name(), ".promisor")
+		if name, ok := strings.CutSuffix(e.Name(), ".idx"); ok {
+			if _, found := slices.BinarySearchFunc(entries, name+".pack", byName); !found {
+				s.problem(e.Name(), errNoPack)
+			}
+		}
 		name, ok := strings.CutSuffix(e.Name(), ".pack")
 		if !ok {
-			s.Promised = s.Promised || strings.HasSuffix(e.Name(), ".promisor")
 			continue
 		}
 		p, err := openPack(filepath.Join(dir, "pack", name), name, s.format, func(err error) {
 			s.problem(name+".pack", err)
 		})
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			s.problem(e.Name(), noIndexError{})
-		case err != nil:
+		if err != nil {
 			s.problem(e.Name(), err)
-		default:
-			s.packs = append(s.packs, p)
+			continue
 		}
+		s.packs = append(s.packs, p)
 	}
 }
+
+func byName(e os.DirEntry, name string) int { return strings.Compare(e.Name(), name) }
+
+// errNoPack: what an index lists was in the store once and is not now.
+var errNoPack = errors.New("index has no pack")
 
 // noIndexError is a pack without index: git does not read it either, but it
 // may hold what somebody looks for.
@@ -237,6 +244,9 @@ func (s *Store) Lookup(name []byte) (Num, bool) {
 	return s.byID[i], true
 }
 
+// several tells whether any object can stand in more than one place.
+func (s *Store) several() bool { return s.byID != nil }
+
 // search finds where name stands, or would stand, in byID.
 func (s *Store) search(name []byte) int {
 	lo, hi := int(s.heads[name[0]]), int(s.heads[int(name[0])+1])
@@ -279,13 +289,17 @@ func (s *Store) Abbreviated(prefix string, limit int) []Num {
 	return found
 }
 
-// charge counts an object of size bytes, stored in stored bytes, against
-// Limits.Amplified when it is out of all proportion.
+// charge counts an object of size bytes, stored in stored bytes, against the
+// budget when it is out of all proportion.
 func (s *Store) charge(size, stored int) error {
 	if size <= amplifiedSize || size/amplifiedRatio <= stored {
 		return nil
 	}
-	if s.amplified.Add(int64(size)) > s.limits.Amplified {
+	return s.spend(int64(size))
+}
+
+func (s *Store) spend(size int64) error {
+	if s.amplified.Add(size) > s.budget {
 		return ErrAmplified
 	}
 	return nil
