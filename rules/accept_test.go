@@ -63,7 +63,7 @@ func samples() map[string]acceptance {
 			plain(rulestest.Token),
 			[]string{
 				"token = " + b64(400), "IQoJb3JpZ2luX2Vj" + b64(60), "session_token = eyJ" + b64(300),
-				"sessionToken = " + strings.Repeat("a", 200), "session_token_hash_of_user_ids = x\n" + b64(300),
+				"sessionToken = " + strings.Repeat("a", 200), "IQoJb3JpZ2luX2Vj" + b64(90) + "EXAMPLE" + b64(90), "session_token_hash_of_user_ids = x\n" + b64(300),
 			},
 		},
 		"aws-bedrock-api-key": {

@@ -1,7 +1,10 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/keyquench/keyquench/rules/internal/anchor"
 )
@@ -104,7 +107,13 @@ func (sp *spec) randomText(text []byte) (h float64, ok bool) {
 		return 0, false
 	}
 	h = entropy(text)
-	return h, h > sp.MinEntropy
+	return h, h > sp.MinEntropy && !sp.isPublished(text)
+}
+
+// isPublished tells whether documents print text as an example. It is asked
+// last, of the few texts that pass for a key.
+func (sp *spec) isPublished(text []byte) bool {
+	return len(sp.Published) > 0 && slices.Contains(sp.Published, fmt.Sprintf("%x", sha256.Sum256(text)))
 }
 
 // typed tells whether text holds what fingers make and generators do not: a

@@ -353,3 +353,22 @@ func TestFindAllocatesNothingWhenNothingIsFound(t *testing.T) {
 		t.Errorf("Find allocates %v times and finds %d, want neither", n, len(dst))
 	}
 }
+
+// Old documentation of Amazon S3 prints secrets without the word EXAMPLE in
+// them, and half the tests of S3 clients copy them.
+func TestPublishedExamplesAreNoFindings(t *testing.T) {
+	for _, secret := range []string{
+		"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+		"OtxrzxIsfpFjA7SwPzILwy8Bw21TLhquhboDYROV",
+		"uV3F3YluFJax1cknvbcGwgjvx4QpvB+leU8dUj2o",
+	} {
+		text := "aws_secret_access_key = " + secret + "\n"
+		if got := rules.Default().Find(nil, []byte(text)); len(got) > 0 {
+			t.Errorf("Find(%q) = %d matches, want none", text, len(got))
+		}
+		swapped := "aws_secret_access_key = " + secret[1:] + secret[:1] + "\n"
+		if got := rules.Default().Find(nil, []byte(swapped)); len(got) == 0 && !strings.Contains(swapped, "EXAMPLE") {
+			t.Errorf("Find(%q) finds nothing: it is not the example that is left out", swapped)
+		}
+	}
+}

@@ -52,6 +52,7 @@ type spec struct {
 	OtherLabels  []string `toml:"other_labels"`
 	Near         []string `toml:"near"`
 	StopWords    []string `toml:"stop_words"`
+	Published    []string `toml:"published"`
 	MinEntropy   float64  `toml:"min_entropy"`
 	MaxSameClass int      `toml:"max_same_class"`
 	Literals     []string `toml:"literals"`
@@ -77,8 +78,8 @@ var shapes = map[string]struct {
 	fields string
 }{
 	"key-id":        {KeyID, "prefixes labels stop_words"},
-	"secret-key":    {SecretKey, "labels weak_labels other_labels near stop_words min_entropy max_same_class"},
-	"session-token": {SessionToken, "heads labels"},
+	"secret-key":    {SecretKey, "labels weak_labels other_labels near stop_words published min_entropy max_same_class"},
+	"session-token": {SessionToken, "heads labels stop_words"},
 	"smtp-password": {Credential, "near min_entropy max_same_class stop_words"},
 	"git-password":  {Credential, "min_entropy max_same_class stop_words"},
 	"":              {Credential, "literals in_run regex not_before not_after min_entropy near stop_words"},
@@ -205,6 +206,7 @@ func (sp *spec) checkFields(allowed []string) error {
 		{"other_labels", labelForm, sp.OtherLabels},
 		{"near", nearForm, sp.Near},
 		{"stop_words", stopForm, sp.StopWords},
+		{"published", regexp.MustCompile(`^[0-9a-f]{64}$`), sp.Published},
 		{"literals", regexp.MustCompile(fmt.Sprintf(`^[!-~]{%d,64}$`, minLiteral)), sp.Literals},
 	} {
 		if len(f.list) > 0 && !slices.Contains(allowed, f.name) {

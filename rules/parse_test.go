@@ -101,7 +101,7 @@ func TestReadmeNamesEveryRuleAndField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"`version`", "`id`", "`title`", "`description`", "`kind`", "`shape`", "`span`", "`min_len`", "`prefixes`", "`heads`", "`labels`", "`weak_labels`", "`other_labels`", "`near`", "`stop_words`", "`min_entropy`", "`max_same_class`", "`literals`", "`in_run`", "`regex`", "`not_before`", "`not_after`"}
+	want := []string{"`version`", "`id`", "`title`", "`description`", "`kind`", "`shape`", "`span`", "`min_len`", "`prefixes`", "`heads`", "`labels`", "`weak_labels`", "`other_labels`", "`near`", "`stop_words`", "`published`", "`min_entropy`", "`max_same_class`", "`literals`", "`in_run`", "`regex`", "`not_before`", "`not_after`"}
 	for _, r := range rules.Default().Rules() {
 		want = append(want, "`"+r.ID+"`")
 		if r.Title == "" || r.Description == "" || r.Span < r.MinLen || r.Kind.String() == "" {
