@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/keyquench/keyquench/scanner"
+	"github.com/spf13/pflag"
+)
+
+// scanFlags are the flags of scan as they were given.
+type scanFlags struct {
+	history, worktree, ignored, stdin bool
+	since, rng                        string
+	branches                          []string
+
+	format, output, color            string
+	secrets, quiet, noProgress       bool
+	workers                          int
+	sinceGiven, rangeGiven, outGiven bool
+}
+
+// maxWorkers bounds --workers: each holds buffers, and more than this many
+// processors nobody has.
+const maxWorkers = 1024
+
+func (f *scanFlags) add(s *pflag.FlagSet) {
+	s.BoolVar(&f.history, "history", false, "scan history only")
+	s.BoolVar(&f.worktree, "worktree", false, "scan the work tree only")
+	s.BoolVar(&f.ignored, "ignored", false, "also scan the files of the work tree that ignore rules hide")
+	s.BoolVar(&f.stdin, "stdin", false, "scan standard input; PATH is then the name to report it under")
+	s.StringVar(&f.rng, "range", "", "scan what the commits `A..B` added")
+	s.StringArrayVar(&f.branches, "branch", nil, "scan only what branch `NAME` leads to; may be repeated")
+	s.StringVar(&f.since, "since", "", "scan only commits made since `DATE`")
+	s.StringVar(&f.format, "format", "text", "write findings as `text|json`")
+	s.StringVar(&f.output, "output", "", "write findings to `FILE` (mode 0600) instead of standard output")
+	s.BoolVar(&f.secrets, "show-secrets", false, "write secrets in full: mind who reads the output")
+	s.BoolVar(&f.quiet, "quiet", false, "write findings and errors only: no progress, no summary, no advice")
+	s.BoolVar(&f.noProgress, "no-progress", false, "show no progress")
+	s.StringVar(&f.color, "color", "auto", "colour the text: `auto|always|never`; auto obeys NO_COLOR")
+	s.IntVar(&f.workers, "workers", 0, "scan with `N` workers (default: one a processor)")
+	s.SortFlags = false
+}
+
+// check refuses what contradicts itself, and reads what needs reading.
+func (f *scanFlags) check(s *pflag.FlagSet, now time.Time) (scanner.Choice, error) {
+	f.sinceGiven, f.rangeGiven, f.outGiven = s.Changed("since"), s.Changed("range"), s.Changed("output")
+	c := scanner.Choice{Range: f.rng, Branches: f.branches}
+	if err := f.contradiction(); err != nil {
+		return c, err
+	}
+	for _, v := range []struct{ flag, value, allowed string }{
+		{"format", f.format, "text json"}, {"color", f.color, "auto always never"},
+	} {
+		if v.value == "" || strings.Contains(v.value, " ") || !strings.Contains(" "+v.allowed+" ", " "+v.value+" ") {
+			return c, usageError{fmt.Sprintf("--%s %q is not known", v.flag, v.value), "one of: " + strings.ReplaceAll(v.allowed, " ", ", ")}
+		}
+	}
+	switch {
+	case f.workers < 0 || f.workers > maxWorkers || s.Changed("workers") && f.workers == 0:
+		return c, usageError{fmt.Sprintf("--workers %d is out of range", f.workers), fmt.Sprintf("a number from 1 to %d, or leave it out", maxWorkers)}
+	case f.outGiven && f.output == "":
+		return c, usageError{"--output names no file", "--output leaks.txt"}
+	case f.rangeGiven && !strings.Contains(f.rng, ".."):
+		return c, usageError{fmt.Sprintf("--range %q is no range", f.rng), "--range main..HEAD"}
+	}
+	for _, b := range f.branches {
+		if b == "" {
+			return c, usageError{"--branch names no branch", "--branch main"}
+		}
+	}
+	if f.sinceGiven {
+		var err error
+		if c.Since, err = parseSince(f.since, now); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// contradiction finds flags that cannot hold together.
+func (f *scanFlags) contradiction() error {
+	part := f.partFlag()
+	clash := func(a, b, try string) error { return usageError{a + " and " + b + " contradict each other", try} }
+	switch {
+	case f.stdin && (f.history || part != "" || f.worktree || f.ignored):
+		other := part
+		for _, v := range []struct {
+			set  bool
+			flag string
+		}{{f.history, "--history"}, {f.worktree, "--worktree"}, {f.ignored, "--ignored"}} {
+			if v.set {
+				other = v.flag
+			}
+		}
+		return clash("--stdin", other, "leave one of them out: standard input is no repository")
+	case part != "" && f.worktree:
+		return clash(part, "--worktree", "leave out --worktree: "+part+" looks at history only")
+	case part != "" && f.ignored:
+		return clash(part, "--ignored", "leave out --ignored: "+part+" looks at history only")
+	case f.history && f.ignored && !f.worktree:
+		return clash("--history", "--ignored", "add --worktree, or leave out --ignored")
+	}
+	return nil
+}
+
+// partFlag is the flag that chooses a part of history, or "".
+func (f *scanFlags) partFlag() string {
+	switch {
+	case f.rangeGiven:
+		return "--range"
+	case len(f.branches) > 0:
+		return "--branch"
+	case f.sinceGiven:
+		return "--since"
+	}
+	return ""
+}
+
+// historyFlag is the flag that needs a repository, or "".
+func (f *scanFlags) historyFlag() string {
+	if f.history {
+		return "--history"
+	}
+	return f.partFlag()
+}

@@ -1,0 +1,79 @@
+package main
+
+const rootHelp = `keyquench finds AWS keys that leaked into a Git repository: in every commit of
+every branch, in commits that were amended or deleted and are still in the object
+store, in messages and tags, in the stash, in the index and in the files as they
+lie there.
+
+A key of yours has leaked? First deactivate it in IAM:
+
+  aws iam update-access-key --status Inactive --access-key-id AKIA... --user-name USER
+
+Then find everything that leaked with it:
+
+  keyquench scan
+
+keyquench reads only. It opens no network connection, runs no program, changes no
+repository, and believes nothing that the repository's configuration says.
+
+Exit codes
+  0  clean: everything was read, and nothing was found
+  1  keys were found (also when something was skipped: the summary names it)
+  2  the command line makes no sense
+  3  not finished, or something was skipped: do not take it for clean`
+
+const scanHelp = `Scan looks for AWS keys in PATH, by default the current directory.
+
+What is scanned
+  a directory in a repository   that repository: its whole history, and its work
+                                tree (bare repositories have only the history)
+  any other directory           every file below it; of repositories inside it,
+                                the files, not the history
+  a file                        that file
+  --stdin                       what comes on standard input
+
+History is every object of the store, each once: all branches and tags, and also
+what no branch leads to any more (amended commits, dropped stashes, deleted
+branches), since whoever has a copy can read it there. The work tree is the
+tracked files and the untracked ones that no ignore rule hides.
+
+Limiting history
+  --range main..HEAD    what HEAD adds to main: what a pull request would bring
+  --branch NAME         only what NAME leads to; may be repeated
+  --since "2 weeks ago" only commits made since then; also 30d, 2026-01-31, or
+                        2026-01-31T12:00:00Z
+
+These three narrow each other, and they look at history only. A key that already
+stood in the file before is counted, not reported.
+
+What you see
+Findings go to standard output, one block a key, the oldest first: where it stands,
+which commit brought it in, and whether it is still in HEAD. A key ID is no secret
+and is shown in full. The secret is shown by its first four characters.
+
+Progress, the summary and errors go to standard error. The state of a key is
+"unknown": keyquench scan asks nobody. A key of an account that is known for
+tripwires is called a canary.
+
+With --format json, each line of the output is an object: a "finding" for each
+key, then one "summary". A report without a summary was cut off.
+
+Exit codes
+  0  clean: everything was read, and nothing was found
+  1  keys were found (also when something was skipped: the summary names it)
+  2  the command line makes no sense
+  3  not finished, or something was skipped: do not take it for clean`
+
+const scanExamples = `  keyquench scan                          this repository, history and work tree
+  keyquench scan --worktree               only the files that lie here
+  keyquench scan --range origin/main..    what this branch would bring to main
+  keyquench scan --since 30d ../service   the last month of another repository
+  git diff | keyquench scan --stdin       a change that is not committed
+  keyquench scan --format json --output leaks.json`
+
+const completionHelp = `Completion writes a script that completes keyquench's commands and flags.
+
+  bash        keyquench completion bash > /etc/bash_completion.d/keyquench
+  zsh         keyquench completion zsh > "${fpath[1]}/_keyquench"
+  fish        keyquench completion fish > ~/.config/fish/completions/keyquench.fish
+  powershell  keyquench completion powershell | Out-String | Invoke-Expression`

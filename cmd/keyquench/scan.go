@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/keyquench/keyquench/internal/report"
+	"github.com/keyquench/keyquench/rules"
+	"github.com/keyquench/keyquench/scanner"
+	"github.com/spf13/cobra"
+)
+
+func (p *program) scanCommand() *cobra.Command {
+	var f scanFlags
+	c := &cobra.Command{
+		Use:     "scan [PATH]",
+		Short:   "look for keys in a repository, a folder, a file or standard input",
+		Long:    scanHelp,
+		Example: scanExamples,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{fmt.Sprintf("scan takes one path, not %d", len(args)), "call it once for each path"}
+			}
+			if len(args) == 1 && args[0] == "" {
+				return usageError{"the path is empty", "keyquench scan ."}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			choice, err := f.check(c.Flags(), p.now())
+			if err != nil {
+				return err
+			}
+			path, given := ".", len(args) == 1
+			if given {
+				path = args[0]
+			}
+			t, err := p.openTarget(c.Context(), path, given, &f, choice)
+			if err != nil {
+				return err
+			}
+			defer t.close()
+			return p.scan(c.Context(), t, &f)
+		},
+	}
+	f.add(c.Flags())
+	return c
+}
+
+// scan runs the scan and reports it.
+func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
+	set := rules.Default()
+	out := p.out
+	if f.outGiven {
+		file, err := newAtomicFile(f.output)
+		if err != nil {
+			return err
+		}
+		defer file.discard()
+		out = file
+	}
+	o := report.Options{
+		Color: p.colored(out, f.color), ShowSecrets: f.secrets, Quiet: f.quiet, Scope: t.scope, Target: t.name,
+		Version: shortVersion(), Rules: set.Version(),
+	}
+	w := report.NewText(out, o)
+	if f.format == "json" {
+		w = report.NewJSON(out, o)
+	}
+	if f.secrets {
+		fmt.Fprintln(p.errOut, "keyquench: warning: secrets are written in full: mind who reads the output")
+	}
+	sum, err := p.read(ctx, t, f, set, w)
+	if err != nil {
+		// A reader of JSON learns from the summary that this is not all.
+		sum.Skipped++
+		sum.Skips = append(sum.Skips, scanner.Skip{What: "scan", Err: err})
+	}
+	err = errors.Join(err, w.Close(sum))
+	if file, ok := out.(*atomicFile); ok && err == nil {
+		err = file.commit()
+	}
+	if err != nil {
+		return err
+	}
+	return p.finish(&sum, o, f)
+}
+
+// read runs the scanner and shows its progress; the report is written later.
+func (p *program) read(ctx context.Context, t *target, f *scanFlags, set *rules.Set, w report.Writer) (scanner.Summary, error) {
+	s := scanner.Scanner{Rules: set, Workers: f.workers, Meter: new(scanner.Meter), Now: p.now}
+	stop := func() {}
+	if !f.quiet && !f.noProgress && p.isTerminal(p.errOut) {
+		stop = startProgress(p.errOut, s.Meter, t.objects).stop
+	}
+	defer stop()
+	return s.Scan(ctx, w.Finding, t.sources...)
+}
+
+// finish writes the summary and chooses the exit code.
+func (p *program) finish(sum *scanner.Summary, o report.Options, f *scanFlags) error {
+	o.Color = p.colored(p.errOut, f.color)
+	if !f.quiet {
+		if sum.Findings > 0 && p.isTerminal(p.out) && p.isTerminal(p.errOut) {
+			if _, err := io.WriteString(p.errOut, "\n"); err != nil {
+				return err
+			}
+		}
+		if err := report.Summarize(p.errOut, *sum, o); err != nil {
+			return fmt.Errorf("write summary: %w", err)
+		}
+	} else if sum.Incomplete() {
+		p.tell(hinted{errors.New("not everything was read"), "run it without --quiet to see what was skipped"})
+	}
+	switch {
+	case sum.Findings > 0:
+		p.code = exitLeaks
+	case sum.Incomplete():
+		p.code = exitFailed
+	}
+	return nil
+}
