@@ -68,16 +68,18 @@ type Place struct {
 	Secret *Position
 	// Encoding says how it was written when not as it is: "base64", "json" …
 	Encoding string
-	// Versions counts the objects at this path that hold the key.
+	// Versions counts the objects at this path that hold the key; 0 for what
+	// Git does not store.
 	Versions int
 	// Commit introduced it; nil for what no commit holds.
 	Commit *Commit
-	// Head is where it stands in the commit that is checked out; nil if it
-	// does not.
+	// Head is where it stands in the commit that is checked out, or for a
+	// message, in the history of that commit; nil if it does not.
 	Head *Position
 	// WorkTree is where it stands in the work tree; nil if it does not.
 	WorkTree *Position
-	// Staged tells that an index holds it.
+	// Staged tells that an index names a version that holds it, changed since
+	// the last commit or not.
 	Staged bool
 	// Unreachable tells that no ref, HEAD or index leads to it.
 	Unreachable bool
@@ -93,8 +95,12 @@ type Commit struct {
 	Author, Email string
 	// Date is the author's; Committed is the committer's.
 	Date, Committed time.Time
-	Subject         string
+	// Subject is the first line of the message, at most MaxSubject bytes of it.
+	Subject string
 }
+
+// MaxSubject is how much of a commit's subject is kept, in bytes.
+const MaxSubject = 200
 
 // Skip is something that was not read, and why. What comes from the
 // repository.

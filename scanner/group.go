@@ -164,6 +164,7 @@ func (gs groups) findings() []Finding {
 		places := slices.SortedFunc(maps.Values(g.places), compareSightings)
 		f := g.finish(k)
 		for _, p := range places {
+			delete(p.versions, ObjectID{}) // files as they lie on disk
 			p.Place.Versions = len(p.versions)
 			f.Places = append(f.Places, p.Place)
 		}

@@ -20,6 +20,7 @@ type history struct {
 	repo *Repo
 	// chosen limits it to what the chosen commits added; nil is everything.
 	chosen *choice
+	meter  *Meter
 
 	mu      sync.Mutex
 	nodes   []node
@@ -34,8 +35,10 @@ type history struct {
 func (r *Repo) History() Source { return r.history(nil) }
 
 func (r *Repo) history(c *choice) *history {
-	return &history{repo: r, chosen: c, missing: map[oid.ID]bool{}}
+	return &history{repo: r, chosen: c, meter: new(Meter), missing: map[oid.ID]bool{}}
 }
+
+func (h *history) of() *Repo { return h.repo }
 
 // Parts shares the store out.
 func (h *history) Parts(ctx context.Context) iter.Seq2[Part, error] {
@@ -196,6 +199,7 @@ func (h *history) lookTree(g *gathered, o pack.Object) error {
 
 // add joins what one worker learned with the rest.
 func (h *history) add(g *gathered) {
+	h.meter.Objects.Add(g.objects.Total())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.nodes = append(h.nodes, g.nodes...)

@@ -162,8 +162,7 @@ func describe(id ObjectID, data []byte) *Commit {
 	c.Author, c.Email, c.Date = parsePerson(header(head, "author"))
 	_, _, c.Committed = parsePerson(header(head, "committer"))
 	subject, _, _ := bytes.Cut(bytes.TrimLeft(message, "\n"), []byte{'\n'})
-	const longest = 200
-	c.Subject = string(subject[:min(len(subject), longest)])
+	c.Subject = string(subject[:min(len(subject), MaxSubject)])
 	return c
 }
 

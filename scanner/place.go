@@ -48,9 +48,6 @@ func (h *history) summarize(run *scan) {
 	} else {
 		s.Shallow = h.shallow
 	}
-	for _, p := range h.repo.problems {
-		run.skip(p.What, p.Err)
-	}
 	h.nameMissing(run)
 }
 
@@ -67,6 +64,7 @@ type placing struct {
 	sites   map[pack.Num][]site
 	at      map[sitePath]int // → index into sites
 
+	ofHead  []bool    // commits that the checked-out one leads to
 	suspect pack.Want // trees that may lead to a hit; no other does
 	state   []uint8   // of trees, by number: see below
 	hot     map[pack.Num][]hotEntry
@@ -111,9 +109,13 @@ func (h *history) newPlacing(run *scan, hits []hit) *placing {
 	}
 	if h.chosen != nil {
 		p.graph = h.chosen.graph
+	} else {
+		p.graph = newGraph(p.store, h.nodes, h.repo.tips(p.reader))
+	}
+	p.ofHead = p.graph.mark([]pack.Num{h.repo.headCommit(p.reader)})
+	if h.chosen != nil {
 		return p
 	}
-	p.graph = newGraph(p.store, h.nodes, h.repo.tips(p.reader))
 	p.suspect = h.suspects(slices.Collect(maps.Values(p.flagged)))
 	return p
 }
@@ -276,7 +278,7 @@ func (p *placing) sight(h hit) {
 		i, ok := p.graph.at[h.blob.num]
 		if ok && h.blob.Kind == CommitText {
 			place.Commit, place.Unreachable = p.commit(i), !p.graph.reached[i]
-			p.run.groups.add(h, place, i, nil)
+			p.run.groups.add(h, place, i, p.inHead(h, p.ofHead[i]))
 			return
 		}
 		place.Unreachable = !p.h.repo.targets[h.blob.ID]
@@ -298,13 +300,17 @@ func (p *placing) sight(h hit) {
 			place.Commit = p.commit(s.commit)
 			place.Unreachable = !p.graph.reached[s.commit] && !s.staged
 		}
-		var head *Position
-		if s.head {
-			at := h.at
-			head = &at
-		}
-		p.run.groups.add(h, place, s.commit, head)
+		p.run.groups.add(h, place, s.commit, p.inHead(h, s.head))
 	}
+}
+
+// inHead is where h stands in HEAD, if it does.
+func (p *placing) inHead(h hit, is bool) *Position {
+	if !is {
+		return nil
+	}
+	at := h.at
+	return &at
 }
 
 // commit describes the commit at position i.

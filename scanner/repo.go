@@ -94,8 +94,8 @@ func (r *Repo) Root() string {
 // Bare tells that the repository has no work tree.
 func (r *Repo) Bare() bool { return r.dirs.WorkTree == "" }
 
-// Objects is how many objects the store has, doubles included.
-func (r *Repo) Objects() int { return r.store.Len() }
+// Objects is how many objects the store has, each counted once.
+func (r *Repo) Objects() int { return r.store.Unique() }
 
 func (r *Repo) readRefs() error {
 	refs, problems := r.dirs.Refs()
@@ -237,13 +237,18 @@ func refRank(name string) int {
 	return 3
 }
 
-// headTree is the tree of the commit that is checked out, or None.
-func (r *Repo) headTree(reader *pack.Reader) pack.Num {
+// headCommit is the commit that is checked out, or None.
+func (r *Repo) headCommit(reader *pack.Reader) pack.Num {
 	head, err := r.dirs.Head()
 	if err != nil || head.Target.IsZero() {
 		return pack.None
 	}
-	return r.treeOf(reader, r.peel(reader, head.Target))
+	return r.peel(reader, head.Target)
+}
+
+// headTree is its tree, or None.
+func (r *Repo) headTree(reader *pack.Reader) pack.Num {
+	return r.treeOf(reader, r.headCommit(reader))
 }
 
 // treeOf is the tree of a commit, or None.

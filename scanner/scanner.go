@@ -34,14 +34,16 @@ type Scanner struct {
 	Now func() time.Time
 }
 
-// Meter counts what a running scan has done so far. Any goroutine may read it.
-type Meter struct{ Blobs, Bytes, Hits atomic.Int64 }
+// Meter counts what a running scan has done so far. Objects counts trees too,
+// which are no Blobs. Any goroutine may read it.
+type Meter struct{ Objects, Blobs, Bytes, Hits atomic.Int64 }
 
 // Scan reads all sources, one after the other, and calls found once for each
 // key, in an order that depends on nothing but what was scanned. It is never
 // called twice at once; an error from it ends the scan. What could not be read
-// is in the Summary, which is filled as far as the scan came when an error is
-// returned.
+// is in the Summary. When an error is returned, what was found until then has
+// been given to found, perhaps without its place in history, and the Summary
+// is filled as far as the scan came.
 func (s *Scanner) Scan(ctx context.Context, found func(Finding) error, sources ...Source) (Summary, error) {
 	run := &scan{set: s.Rules, workers: s.Workers, meter: s.Meter}
 	now := s.Now
@@ -102,30 +104,46 @@ type placer interface {
 }
 
 func (run *scan) all(ctx context.Context, found func(Finding) error, sources []Source) error {
-	for _, src := range sources {
-		run.hits = nil
-		if err := run.read(ctx, src); err != nil {
-			return err
-		}
-		// Which worker was first is chance; what comes out must not be.
-		slices.SortFunc(run.hits, compareHits)
-		if p, ok := src.(placer); ok {
-			if err := p.place(ctx, run, run.hits); err != nil {
-				return err
-			}
-			continue
-		}
-		for _, h := range run.hits {
-			run.groups.add(h, Place{Kind: h.blob.Kind, Path: h.blob.Path, Object: h.blob.ID}, -1, nil)
-		}
-	}
+	err := run.sources(ctx, sources)
 	for _, f := range run.groups.findings() {
 		run.sum.Findings++
 		if err := found(f); err != nil {
 			return err
 		}
 	}
-	return nil
+	return err
+}
+
+// sources reads all sources and groups what they hit. One that cannot be read
+// does not keep the others from being read.
+func (run *scan) sources(ctx context.Context, sources []Source) (err error) {
+	told := map[*Repo]bool{}
+	for _, src := range sources {
+		if r, ok := src.(interface{ of() *Repo }); ok && r.of() != nil && !told[r.of()] {
+			told[r.of()] = true
+			for _, p := range r.of().problems {
+				run.skip(p.What, p.Err)
+			}
+		}
+		if h, ok := src.(*history); ok {
+			h.meter = run.meter
+		}
+		run.hits = nil
+		failed := run.read(ctx, src)
+		// Which worker was first is chance; what comes out must not be.
+		slices.SortFunc(run.hits, compareHits)
+		if p, ok := src.(placer); ok && failed == nil {
+			failed = p.place(ctx, run, run.hits)
+		} else {
+			for _, h := range run.hits {
+				run.groups.add(h, Place{Kind: h.blob.Kind, Path: h.blob.Path, Object: h.blob.ID}, -1, nil)
+			}
+		}
+		if err = errors.Join(err, failed); ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // read runs the rules over all parts of a source.

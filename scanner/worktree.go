@@ -24,10 +24,11 @@ const (
 )
 
 // ErrBare: a repository without a work tree was asked for its files.
-var ErrBare = errors.New("repository has no work tree")
+var ErrBare = hinted(errors.New("repository has no work tree"), "scan its history instead")
 
-// files is the Source of a directory.
+// files is the Source of a directory. repo is nil when that is no repository.
 type files struct {
+	repo *Repo
 	root string
 	o    worktree.Options
 	bufs sync.Pool
@@ -46,7 +47,7 @@ func (r *Repo) WorkTree(ignored bool) (Source, error) {
 		// is an untracked one, and ignore rules could hide a tracked file.
 		x, ignored = nil, true
 	}
-	return &files{root: r.dirs.WorkTree, o: worktree.Options{
+	return &files{repo: r, root: r.dirs.WorkTree, o: worktree.Options{
 		Index: x, Ignored: ignored, InfoExclude: filepath.Join(r.dirs.CommonDir, "info", "exclude"), Excludes: r.excludes,
 	}}, nil
 }
@@ -55,6 +56,8 @@ func (r *Repo) WorkTree(ignored bool) (Source, error) {
 func Folder(root string) Source {
 	return &files{root: root, o: worktree.Options{Plain: true}}
 }
+
+func (f *files) of() *Repo { return f.repo }
 
 // Parts lists the directory and hands out files in batches.
 func (f *files) Parts(ctx context.Context) iter.Seq2[Part, error] {

@@ -18,16 +18,22 @@ type progress struct {
 	stop func() // clears the line; may be called more than once
 }
 
-// startProgress draws on w, which is a terminal. objects is how many the store
-// has, 0 when not known. Whoever calls it calls stop.
+// startProgress draws on w, which is a terminal. objects is how many there are
+// to read, 0 when that is not known. Whoever calls it calls stop.
 func startProgress(w io.Writer, m *scanner.Meter, objects int) *progress {
-	bar := progressbar.NewOptions64(-1,
+	total := int64(objects)
+	if objects == 0 {
+		total = -1 // a spinner
+	}
+	bar := progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetWidth(24),
 		progressbar.OptionSpinnerType(14),
 		// Drawn by the loop below only: the library's own ticker would go on for
 		// some time after stop.
 		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionClearOnFinish(),
 	)
 	start := time.Now()
@@ -41,7 +47,12 @@ func startProgress(w io.Writer, m *scanner.Meter, objects int) *progress {
 			case <-done:
 				return
 			case now := <-tick.C:
-				bar.Describe(progressLine(m.Blobs.Load(), m.Bytes.Load(), m.Hits.Load(), objects, now.Sub(start)))
+				if objects > 0 {
+					// One less than all, or the library takes the bar away while
+					// the work tree is still being read.
+					_ = bar.Set64(min(m.Objects.Load(), total-1))
+				}
+				bar.Describe(progressLine(m, now.Sub(start)))
 			}
 		}
 	})
@@ -53,12 +64,8 @@ func startProgress(w io.Writer, m *scanner.Meter, objects int) *progress {
 	})}
 }
 
-// progressLine tells what was done so far. Trees are objects too, and are read
-// without being looked through, so the two counts do not meet.
-func progressLine(blobs, bytes, hits int64, objects int, elapsed time.Duration) string {
-	of := ""
-	if objects > 0 {
-		of = fmt.Sprintf(" (the store has %d objects)", objects)
-	}
-	return fmt.Sprintf("%d scanned%s, %.0f MB/s, %d hits", blobs, of, float64(bytes)/1e6/max(elapsed.Seconds(), 0.001), hits)
+// progressLine tells what was done so far.
+func progressLine(m *scanner.Meter, elapsed time.Duration) string {
+	rate := float64(m.Bytes.Load()) / 1e6 / max(elapsed.Seconds(), 0.001)
+	return fmt.Sprintf("%d scanned, %.0f MB/s, %d hits", m.Blobs.Load(), rate, m.Hits.Load())
 }

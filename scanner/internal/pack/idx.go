@@ -164,28 +164,35 @@ func (x *index) crc(i int) (sum uint32, ok bool) {
 	return binary.BigEndian.Uint32(x.crcs[4*i:]), true
 }
 
-// find searches for a name. Names are hashes, so where one lies between the
-// ends of its bucket is known closely: interpolation needs about three looks.
+// find searches for a name.
 func (x *index) find(name []byte) (i int, ok bool) {
 	lo, hi := x.bucketRange(int(name[0]))
+	return search(lo, hi, x.name, name)
+}
+
+// search finds name among at(lo) … at(hi-1), which rise and begin with the same
+// byte as name. Names are hashes, so where one lies between two others is known
+// closely: interpolation needs about three looks, each of which misses the
+// cache, where halving needs one for every doubling.
+func search(lo, hi int, at func(int) []byte, name []byte) (i int, ok bool) {
 	want := key64(name)
-	// Fences: names[lo-1] < name < names[hi], as 64-bit prefixes.
+	// Fences: at(lo-1) < name < at(hi), as 64-bit prefixes.
 	low, high := uint64(name[0])<<56, uint64(name[0])<<56|1<<56-1
-	for probes := 0; lo < hi; probes++ {
+	for looks := 0; lo < hi; looks++ {
 		mid := int(uint(lo+hi) >> 1)
 		// A hostile index may be lopsided: after eight looks, halve.
-		if probes < 8 && high > low {
+		if looks < 8 && high > low {
 			mid = lo + int(float64(hi-lo)*(float64(want-low)/(float64(high-low)+1)))
 			mid = min(max(mid, lo), hi-1)
 		}
-		at := x.name(mid)
-		switch c := bytes.Compare(at, name); {
+		found := at(mid)
+		switch c := bytes.Compare(found, name); {
 		case c == 0:
 			return mid, true
 		case c < 0:
-			lo, low = mid+1, min(key64(at), want)
+			lo, low = mid+1, min(key64(found), want)
 		default:
-			hi, high = mid, max(key64(at), want)
+			hi, high = mid, max(key64(found), want)
 		}
 	}
 	return 0, false

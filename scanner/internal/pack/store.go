@@ -90,6 +90,9 @@ func (s *Store) Format() oid.Format { return s.format }
 // Len is how many numbers the store has given out, doubles included.
 func (s *Store) Len() int { return s.looseFirst + len(s.loose) }
 
+// Unique is how many objects the store has, each counted once.
+func (s *Store) Unique() int { return s.Len() - Want(s.dup).Len() }
+
 // PackedBytes is the size of all packs.
 func (s *Store) PackedBytes() (n int64) {
 	for _, p := range s.packs {
@@ -237,20 +240,23 @@ func (s *Store) Lookup(name []byte) (Num, bool) {
 		i, ok := s.packs[0].idx.find(name)
 		return Num(i), ok
 	}
-	i := s.search(name)
-	if i == len(s.byID) || !bytes.Equal(s.name(s.byID[i]), name) {
-		return None, false
+	if i, ok := s.search(name); ok {
+		return s.byID[i], true
 	}
-	return s.byID[i], true
+	return None, false
 }
 
 // several tells whether any object can stand in more than one place.
 func (s *Store) several() bool { return s.byID != nil }
 
-// search finds where name stands, or would stand, in byID.
-func (s *Store) search(name []byte) int {
+// search finds the first place of name in byID.
+func (s *Store) search(name []byte) (i int, ok bool) {
 	lo, hi := int(s.heads[name[0]]), int(s.heads[int(name[0])+1])
-	return lo + sort.Search(hi-lo, func(i int) bool { return bytes.Compare(s.name(s.byID[lo+i]), name) >= 0 })
+	i, ok = search(lo, hi, func(i int) []byte { return s.name(s.byID[i]) }, name)
+	for ok && i > lo && bytes.Equal(s.name(s.byID[i-1]), name) {
+		i--
+	}
+	return i, ok
 }
 
 // copies lists all numbers of one name.
@@ -264,8 +270,11 @@ func (s *Store) copies(name []byte) []Num {
 	if len(name) != s.format.Size() {
 		return nil
 	}
-	i := s.search(name)
-	j := i
+	i, ok := s.search(name)
+	if !ok {
+		return nil
+	}
+	j := i + 1
 	for j < len(s.byID) && bytes.Equal(s.name(s.byID[j]), name) {
 		j++
 	}
