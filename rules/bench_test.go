@@ -66,9 +66,12 @@ func BenchmarkFind(b *testing.B) {
 		data []byte
 		want int
 	}{
-		{"c", c, 0}, {"c/1MB", cSource(1 << 20), 0}, {"lockfile", jsonLock(16 << 10), 0},
+		{"c", c, 0},
+		{"c/1MB", cSource(1 << 20), 0},
+		{"lockfile", jsonLock(16 << 10), 0},
 		{"hex", []byte(strings.Repeat(rulestest.Text(r, rulestest.HexAlphabet, 64)+"  name\n", 230)), 0},
-		{"base64", []byte(rulestest.Text(r, rulestest.Base64Alphabet, 16<<10)), 0}, {"hit", hit, 1},
+		{"base64", []byte(rulestest.Text(r, rulestest.Base64Alphabet, 16<<10)), 0},
+		{"hit", hit, 1},
 	} {
 		b.Run(in.name, func(b *testing.B) {
 			set := rules.Default()

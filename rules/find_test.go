@@ -71,9 +71,17 @@ func TestFindReadsJoinedPairs(t *testing.T) {
 func TestFindReadsEscapedSecrets(t *testing.T) {
 	r := rulestest.Rand(3)
 	for _, tt := range []struct{ slash, plus, encoding string }{
-		{`\/`, "+", "json"}, {"%2F", "%2B", "percent"}, {"%2f", "%2b", "percent"}, {"%252F", "%252B", "percent"},
-		{`\u002f`, `\u002B`, "json"}, {`\\u002F`, `\\u002b`, "json"}, {`\x2f`, `\x2B`, "json"}, {`\\/`, "+", "json"},
-		{"&#47;", "&#43;", "html"}, {"&#x2F;", "&#x2b;", "html"}, {"%2F", "&#43;", "mixed"},
+		{`\/`, "+", "json"},
+		{"%2F", "%2B", "percent"},
+		{"%2f", "%2b", "percent"},
+		{"%252F", "%252B", "percent"},
+		{`\u002f`, `\u002B`, "json"},
+		{`\\u002F`, `\\u002b`, "json"},
+		{`\x2f`, `\x2B`, "json"},
+		{`\\/`, "+", "json"},
+		{"&#47;", "&#43;", "html"},
+		{"&#x2F;", "&#x2b;", "html"},
+		{"%2F", "&#43;", "mixed"},
 	} {
 		for range 50 {
 			secret := "a/+B" + rulestest.Secret(r)[4:]

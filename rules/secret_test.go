@@ -71,8 +71,11 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 func TestSecretMask(t *testing.T) {
 	long := rulestest.Secret(rulestest.Rand(2))
 	for _, tt := range []struct{ text, want string }{
-		{"", ""}, {"short", "************"}, {strings.Repeat("s", 19), "************"},
-		{long, long[:4] + "************"}, {long + long, long[:4] + "************"},
+		{"", ""},
+		{"short", "************"},
+		{strings.Repeat("s", 19), "************"},
+		{long, long[:4] + "************"},
+		{long + long, long[:4] + "************"},
 		{"\x1b[2J" + long, "*[2J************"},
 	} {
 		if got := rules.NewSecret(tt.text).Masked(); got != tt.want {
@@ -93,7 +96,7 @@ func TestSecretCompares(t *testing.T) {
 	if rules.NewSecret(a).Reveal() != a || (rules.Secret{}).Reveal() != "" {
 		t.Error("Reveal is not the text")
 	}
-	if rules.NewSecret(a).Hash() == rules.NewSecret(b).Hash() || rules.NewSecret(a).Hash() != rules.NewSecret(a).Hash() {
+	if rules.NewSecret(a).Hash() == rules.NewSecret(b).Hash() || rules.NewSecret(a).Hash() != rules.NewSecret(strings.Clone(a)).Hash() {
 		t.Error("Hash does not tell texts apart")
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"sync"
 	"testing"
@@ -118,7 +117,7 @@ func collect(t testing.TB, src scanner.Source, workers int) map[seen]int {
 	}
 	for p, err := range src.Parts(t.Context()) {
 		if err != nil {
-			t.Error(fmt.Errorf("Parts: %w", err))
+			t.Errorf("Parts: %v", err)
 			break
 		}
 		parts <- p

@@ -52,9 +52,25 @@ func TestResolveRevisionAsGit(t *testing.T) {
 
 func TestParseRevSplitsNameFromSteps(t *testing.T) {
 	for _, tt := range []struct{ in, base, suffix string }{
-		{"main", "main", ""}, {"main~3", "main", "~3"}, {"v1^{}", "v1", "^{}"}, {"a/b^2~1", "a/b", "^2~1"}, {"@", "HEAD", ""}, {"@~1", "HEAD", "~1"}, {"@{1}", "HEAD", "@{1}"},
-		{"main@{upstream}~2", "main", "@{upstream}~2"}, {"HEAD:a@{b", "HEAD", ":a@{b"}, {"a@b", "a@b", ""}, {"HEAD^:x..y", "HEAD", "^:x..y"},
-		{"", "", ""}, {":/text", "", ""}, {"^main", "", ""}, {"~1", "", ""}, {"-x", "", ""}, {"a..b", "", ""}, {"a\x00b", "", ""}, {":0:file", "", ""},
+		{"main", "main", ""},
+		{"main~3", "main", "~3"},
+		{"v1^{}", "v1", "^{}"},
+		{"a/b^2~1", "a/b", "^2~1"},
+		{"@", "HEAD", ""},
+		{"@~1", "HEAD", "~1"},
+		{"@{1}", "HEAD", "@{1}"},
+		{"main@{upstream}~2", "main", "@{upstream}~2"},
+		{"HEAD:a@{b", "HEAD", ":a@{b"},
+		{"a@b", "a@b", ""},
+		{"HEAD^:x..y", "HEAD", "^:x..y"},
+		{"", "", ""},
+		{":/text", "", ""},
+		{"^main", "", ""},
+		{"~1", "", ""},
+		{"-x", "", ""},
+		{"a..b", "", ""},
+		{"a\x00b", "", ""},
+		{":0:file", "", ""},
 	} {
 		rev, err := ParseRev(tt.in)
 		if (err == nil) != (tt.base != "") || rev.Base != tt.base || rev.Suffix != tt.suffix {

@@ -57,9 +57,6 @@ func Env() []string {
 		"GIT_COMMITTER_NAME=C O Mitter", "GIT_COMMITTER_EMAIL=committer@example.com")
 }
 
-// Setenv adds a variable for all later calls of Git.
-func (r *Repo) Setenv(key, value string) { r.env = append(r.env, key+"="+value) }
-
 // Git runs git in the repository and gives its output without the last line
 // end. A failure ends the test.
 func (r *Repo) Git(args ...string) string {

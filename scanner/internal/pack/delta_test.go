@@ -161,7 +161,12 @@ func FuzzDelta(f *testing.F) {
 	base := []byte("the base that deltas of the corpus stand on")
 	for _, l := range [][]byte{
 		nil, insertOp("new"), copyBytes(0, len(base)), append(copyBytes(4, 10), insertOp("x")...),
-		{0x80}, {0xff}, {0}, {0x91, 5, 3, 0x91, 8, 3}, {9, 'a'}, []byte(fmt.Sprint(base)),
+		{0x80},
+		{0xff},
+		{0},
+		{0x91, 5, 3, 0x91, 8, 3},
+		{9, 'a'},
+		[]byte(fmt.Sprint(base)),
 	} {
 		f.Add(base, l, 3)
 		f.Add(base, l, len(base))

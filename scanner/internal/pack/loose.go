@@ -124,8 +124,9 @@ func (r *looseReader) load(path string, limit int64) error {
 func parseLooseHead(b []byte) (kind Kind, size uint64, skip int, err error) {
 	bad := fmt.Errorf("loose object header: %w", ErrCorrupt)
 	end := bytes.IndexByte(b, 0)
-	name, digits, ok := bytes.Cut(b[:max(end, 0)], []byte{' '})
-	if kind, ok = parseKind(name); !ok {
+	name, digits, _ := bytes.Cut(b[:max(end, 0)], []byte{' '})
+	kind, ok := parseKind(name)
+	if !ok {
 		return 0, 0, 0, bad
 	}
 	if len(digits) == 0 || len(digits) > 18 || len(digits) > 1 && digits[0] == '0' {
