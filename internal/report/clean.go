@@ -48,9 +48,10 @@ func plain(s string) bool {
 }
 
 func cleanTo(b *strings.Builder, s string) {
-	var before rune
+	var before rune // the character written last, 0 behind an escape
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
+		shown := rune(0)
 		switch {
 		case r == utf8.RuneError && n == 1:
 			fmt.Fprintf(b, `\x%02x`, s[0])
@@ -58,10 +59,11 @@ func cleanTo(b *strings.Builder, s string) {
 			b.WriteString(`\x23`)
 		case visible(r, before):
 			b.WriteRune(r)
+			shown = r
 		default:
 			b.WriteString(escape(r))
 		}
-		before, s = r, s[n:]
+		before, s = shown, s[n:]
 	}
 }
 
