@@ -42,7 +42,7 @@ func TestZlibRefusesWhatWasMadeToHurt(t *testing.T) {
 	good := text(5000, 8)
 	for _, tt := range tests {
 		dst := bytes.Repeat([]byte{0xee}, tt.n+8)
-		if n, err := d.Zlib(dst[:tt.n], tt.src); !errors.Is(err, tt.want) {
+		if n, err := d.Zlib(dst[:tt.n:tt.n], tt.src); !errors.Is(err, tt.want) {
 			t.Errorf("Zlib of %s = %d, %v, want %v", tt.name, n, err, tt.want)
 		}
 		if !bytes.Equal(dst[tt.n:], bytes.Repeat([]byte{0xee}, 8)) {
