@@ -238,7 +238,11 @@ func (w *worker) whole(e entry, raw []byte) (data []byte, used int, err error) {
 	if err := e.believable(raw, w.store.limits.Object); err != nil {
 		return nil, 0, err
 	}
-	buf, err := w.take(e.size, len(raw))
+	room := e.size
+	if room < 1<<20 { // for large objects the last bytes do not count, but memory does
+		room += inflate.Slack
+	}
+	buf, err := w.take(room, len(raw))
 	if err != nil {
 		return nil, 0, err
 	}
