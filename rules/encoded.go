@@ -73,6 +73,7 @@ func (f *finder) scanEncoded(seg segment) {
 			if !bytes.HasPrefix(data[at:], []byte(m.text)) {
 				continue
 			}
+			f.mark = true
 			f.undo(seg, at, m)
 			if at < f.decodedTo {
 				return // the block took in the rest of the segment
@@ -98,6 +99,7 @@ func (f *finder) scanSeam(seg segment) {
 	for i := range left {
 		for _, m := range marks[seam[i]] {
 			if bytes.HasPrefix(seam[i:], []byte(m.text)) && cut+i >= f.decodedTo {
+				f.mark = true
 				f.undo(seg, cut+i, m)
 			}
 		}

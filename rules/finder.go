@@ -63,6 +63,7 @@ type finder struct {
 	buf       []byte
 	block     block // the last block of base64 that a mark was seen in
 	decodedTo int   // the end of the last block in which something was found
+	mark      bool  // the mark of a value that much of the buffer decides on
 	// segment is scanSegment bound once, so that a scan allocates no closure.
 	segment func(segment) bool
 }
@@ -79,7 +80,7 @@ func (s *Set) finder(data []byte, depth int) *finder {
 
 // release hands the memory back, without anything of the buffer in it.
 func (f *finder) release() {
-	f.data, f.decodedTo, f.block = nil, 0, block{}
+	f.data, f.decodedTo, f.block, f.mark = nil, 0, block{}, false
 	f.ids = emptied(f.ids)
 	f.secrets = emptied(f.secrets)
 	f.tokens = emptied(f.tokens)
@@ -128,7 +129,7 @@ func (f *finder) scanSegment(seg segment) bool {
 		f.gitPassword(seg)
 	case n == smtpLen && f.set.smtp != nil:
 		f.smtpPassword(seg)
-	case n >= minToken && n <= maxToken && f.set.token != nil:
+	case n >= minToken && f.set.token != nil:
 		f.sessionToken(seg)
 	}
 	return true
@@ -139,8 +140,10 @@ func (f *finder) runLiteral(rule *Rule, seg segment) {
 	for _, lit := range rule.text.literals {
 		switch {
 		case bytes.HasPrefix(f.data[seg.start:], lit.Text()):
+			f.mark = f.mark || rule.wide()
 			f.textMatch(rule, seg.start)
 		case bytes.HasSuffix(f.data[:seg.start], lit.Text()):
+			f.mark = f.mark || rule.wide()
 			f.textMatch(rule, seg.start-len(lit.Text()))
 		}
 	}
@@ -239,6 +242,10 @@ func (f *finder) sessionToken(seg segment) {
 	known := slices.ContainsFunc(sp.Heads, func(h string) bool { return bytes.HasPrefix(head, []byte(h)) })
 	// eyJ begins a JSON web token, which other services call session tokens.
 	if !known && (bytes.HasPrefix(head, []byte("eyJ")) || sp.labelOf(f.data, seg.start, seg.end).strength < strongLabel) {
+		return
+	}
+	f.mark = true
+	if seg.n > maxToken {
 		return
 	}
 	text := appendText(f.buf[:0], f.data, seg.start, seg.end)

@@ -69,8 +69,8 @@ func FuzzFind(f *testing.F) {
 		if again := set.Find(nil, data); !reflect.DeepEqual(got, again) {
 			t.Errorf("Find twice = %d and %d matches, or other ones", len(got), len(again))
 		}
-		if len(got) > 0 && !set.Suspect(data) {
-			t.Errorf("Suspect = false, Find = %d matches", len(got))
+		if look, clean := set.Look(nil, data); !reflect.DeepEqual(look, got) || clean && len(got) > 0 {
+			t.Errorf("Look = %d matches, %v, Find = %d", len(look), clean, len(got))
 		}
 		for i := range got {
 			checkMatch(t, data, &got[i])

@@ -18,7 +18,6 @@ type Set struct {
 	searched                        []*Rule   // rules whose literals are searched for
 	inRun                           []*Rule   // rules whose literals begin a long run, or end before one
 	runFirst, runLast               [256]bool // the first and last bytes of those literals
-	span                            int
 	finders                         sync.Pool
 }
 
@@ -30,19 +29,14 @@ func (s *Set) Rules() []*Rule { return s.rules }
 // versions find the same in the same bytes.
 func (s *Set) Version() string { return s.version }
 
-// Span is the longest span of the set's rules: a change of the buffer further
-// than this from a value does not turn it into a match by itself.
-func (s *Set) Span() int { return s.span }
-
-// Suspect tells whether data holds anything that Find would look at twice. It
-// is the first stage of Find: where it says no, Find finds nothing. It may be
-// asked about a part of a buffer, as long as the part reaches Span bytes beyond
-// what is new in it on either side.
-func (s *Set) Suspect(data []byte) bool {
-	f := s.finder(data, maxDepth)
-	defer f.release()
-	f.scan()
-	return f.found()
+// Span is the longest span of the set's rules: a value and what decides on it,
+// pairs left aside, fit in that many bytes.
+func (s *Set) Span() int {
+	span := 0
+	for _, r := range s.rules {
+		span = max(span, r.Span)
+	}
+	return span
 }
 
 // Find appends the matches in data to dst, sorted by Start, and returns it. It
@@ -59,6 +53,11 @@ func (s *Set) find(dst []Match, data []byte, depth int) []Match {
 	if !f.found() {
 		return dst
 	}
+	return f.appendMatches(dst)
+}
+
+// appendMatches is the second stage, sorted.
+func (f *finder) appendMatches(dst []Match) []Match {
 	first := len(dst)
 	dst = f.matches(dst)
 	slices.SortStableFunc(dst[first:], func(a, b Match) int {
@@ -95,7 +94,6 @@ func (s *Set) add(rule *Rule) error {
 		*slot = rule
 	}
 	s.rules = append(s.rules, rule)
-	s.span = max(s.span, rule.Span)
 	return nil
 }
 
@@ -115,6 +113,7 @@ func (f *finder) scan() {
 	for _, rule := range f.set.searched {
 		for _, lit := range rule.text.literals {
 			for at := lit.Next(f.data, 0); at >= 0; at = lit.Next(f.data, at) {
+				f.mark = f.mark || rule.wide()
 				at = max(at+1, f.textMatch(rule, at))
 			}
 		}

@@ -3,6 +3,7 @@ package rulestest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,7 +42,7 @@ func Accept(t *testing.T, set *rules.Set, ruleID string, sample func(*rand.Rand)
 		}
 		a.places(text, value)
 		a.cuts(text, value)
-		a.suspicion(text, value)
+		a.changes(text, value)
 	}
 	for i, miss := range nearMisses {
 		a.want(fmt.Sprintf("near miss %d", i), miss, "", 0)
@@ -77,18 +78,34 @@ func (a *accept) cuts(text, value string) {
 	a.want("cut before its last part", text[start+len(value)-part:], "", 0)
 }
 
-// suspicion asks the first stage about the buffer and about the window that
-// the rule's span promises to be enough.
-func (a *accept) suspicion(text, value string) {
+// changes makes the buffer with the value out of buffers that lack a part of it
+// or of what stands around it, and asks CleanNear about the change alone: where
+// the first buffer is clean, the second must not be.
+func (a *accept) changes(text, value string) {
 	a.t.Helper()
 	long := strings.Repeat(noise, 50)
-	data := long + text + "\n" + long
-	start := strings.Index(data, value)
-	window := data[max(0, start-a.set.Span()):min(len(data), start+len(value)+a.set.Span())]
-	for _, d := range []string{text, data, window} {
-		if !a.set.Suspect([]byte(d)) {
-			a.t.Errorf("%s: Suspect of %d bytes around a value = false", a.rule.ID, len(d))
+	data := []byte(long + text + "\n" + long)
+	const most = 150 // places tried for each length
+	from, asked := len(long), 0
+	for _, n := range []int{0, 1, 2, 7, len(value)} {
+		for at := from; at+n <= from+len(text); at += 1 + len(text)/most {
+			before := slices.Concat(data[:at], data[at+n:])
+			spans := []rules.Span{{Start: at, End: at + n}}
+			if n == 0 { // a seam: something was taken out here
+				before = slices.Concat(data[:at], []byte("#"), data[at:])
+			}
+			if _, clean := a.set.Look(nil, before); !clean {
+				continue
+			}
+			asked++
+			if a.set.CleanNear(data, spans) {
+				a.t.Errorf("%s: CleanNear = true for %d bytes put in at %d of %d", a.rule.ID, n, at-from, len(text))
+				return
+			}
 		}
+	}
+	if asked == 0 {
+		a.t.Errorf("%s: no buffer without a part of the value is clean", a.rule.ID)
 	}
 }
 
