@@ -121,6 +121,9 @@ func (r *repo) check() *Index {
 			r.t.Errorf("entry %d = %+v, want %+v", i, ix.Entries[i], want[i])
 		}
 	}
+	if err := List(r.indexPath(), r.format, func(l *Listing) error { checkListing(r.t, l, ix); return nil }); err != nil {
+		r.t.Errorf("List: %v", err)
+	}
 	info, err := os.Stat(r.indexPath())
 	if err != nil || !ix.ModTime.Equal(info.ModTime()) {
 		r.t.Errorf("ModTime = %v, want %v (%v)", ix.ModTime, info.ModTime(), err)

@@ -118,11 +118,7 @@ func Read(path string, f oid.Format) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read index: %w", err)
 	}
-	dir := filepath.Dir(path)
-	ix, err := Parse(data, f, func(name string) ([]byte, error) {
-		data, _, err := readFile(filepath.Join(dir, name))
-		return data, err
-	})
+	ix, err := Parse(data, f, besides(path))
 	if err != nil {
 		return nil, fmt.Errorf("read index: %w", err)
 	}
@@ -130,26 +126,44 @@ func Read(path string, f oid.Format) (*Index, error) {
 	return ix, nil
 }
 
+// besides reads the shared part of the split index at path.
+func besides(path string) func(name string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		data, _, err := readFile(filepath.Join(filepath.Dir(path), name))
+		return data, err
+	}
+}
+
 // readFile reads a regular file of bounded size with one read.
 func readFile(path string) ([]byte, time.Time, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, info, err := openFile(path)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, time.Time{}, fmt.Errorf("%w: not a regular file", ErrNotIndex)
-	}
-	if info.Size() > maxFileSize {
-		return nil, time.Time{}, fmt.Errorf("%w: %d bytes", ErrTooLarge, info.Size())
-	}
 	data := make([]byte, info.Size())
 	if _, err := io.ReadFull(file, data); err != nil {
 		return nil, time.Time{}, err
 	}
 	return data, info.ModTime(), nil
+}
+
+// openFile opens a regular file of bounded size.
+func openFile(path string) (*os.File, fs.FileInfo, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: not a regular file", ErrNotIndex)
+	}
+	if err == nil && info.Size() > maxFileSize {
+		err = fmt.Errorf("%w: %d bytes", ErrTooLarge, info.Size())
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return file, info, nil
 }

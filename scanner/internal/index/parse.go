@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -71,6 +72,11 @@ type parser struct {
 }
 
 func parseFile(data []byte, f oid.Format) (*parser, error) {
+	return checked(data, f, (*parser).parse)
+}
+
+// checked reads a file with parse and verifies its checksum meanwhile.
+func checked(data []byte, f oid.Format, parse func(*parser) error) (*parser, error) {
 	if len(data) < headerSize+f.Size() {
 		if !bytes.HasPrefix(data, []byte("DIRC")) {
 			return nil, ErrNotIndex
@@ -81,53 +87,46 @@ func parseFile(data []byte, f oid.Format) (*parser, error) {
 	p.sum = oid.FromBytes(data[len(p.body):])
 
 	// Hashing costs as much as parsing; on two cores they run side by side.
-	same := make(chan bool, 1)
+	same := make(chan error, 1)
 	if len(data) < minParallelHash {
-		same <- p.sumMatches()
+		same <- p.verify()
 	} else {
-		go func() { same <- p.sumMatches() }()
+		go func() { same <- p.verify() }()
 	}
-	err := p.parse()
-	if ok := <-same; err == nil && !ok {
-		err = ErrChecksum
-	}
-	if err != nil {
+	// However parse ends: data may be gone for the other one afterwards.
+	err, sum := error(nil), error(nil)
+	func() {
+		defer func() { sum = <-same }()
+		err = parse(p)
+	}()
+	if err = cmp.Or(err, sum); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// sumMatches verifies the checksum. All zeros stand for none (index.skipHash).
-func (p *parser) sumMatches() bool {
+// verify compares the checksum. All zeros stand for none (index.skipHash).
+func (p *parser) verify() (err error) {
+	defer faults()()
+	defer guard(&err)
 	if p.sum.IsZero() {
-		return true
+		return nil
 	}
 	h := p.format.New()
 	h.Write(p.body)
 	var sum [oid.MaxSize]byte
-	return oid.FromBytes(h.Sum(sum[:0])) == p.sum
+	if oid.FromBytes(h.Sum(sum[:0])) != p.sum {
+		return ErrChecksum
+	}
+	return nil
 }
 
 func (p *parser) parse() error {
-	if string(p.body[:4]) != "DIRC" {
-		return ErrNotIndex
+	count, err := p.header()
+	if err != nil {
+		return err
 	}
-	version := binary.BigEndian.Uint32(p.body[4:])
-	if version < 2 || version > 4 {
-		return fmt.Errorf("%w: %d", ErrVersion, version)
-	}
-	p.ix.Version = int(version)
-	p.off = headerSize
-
-	// A count that lies must not size an allocation: each entry has at least
-	// its fixed part, one byte to end the path, and padding or a prefix length.
-	count := int64(binary.BigEndian.Uint32(p.body[8:]))
-	fixed := p.fixedSize()
-	if count > int64(len(p.body)-headerSize)/int64(fixed+2) {
-		return fmt.Errorf("%w: %d entries in %d bytes", ErrTruncated, count, len(p.body))
-	}
-	p.room = min(maxUnfold*len(p.body)+maxUnfoldFloor, maxUnfoldCeiling)
-	p.paths.start(min(len(p.body)-headerSize-int(count)*(fixed+1), 64*int(count)))
+	p.paths.start(min(len(p.body)-headerSize-count*(p.fixedSize()+1), 64*count))
 	p.ix.Entries = make([]Entry, count)
 	prev := ""
 	for i := range p.ix.Entries {
@@ -140,86 +139,142 @@ func (p *parser) parse() error {
 	return p.extensions()
 }
 
+// header reads what stands before the entries and gives their number.
+func (p *parser) header() (count int, err error) {
+	if string(p.body[:4]) != "DIRC" {
+		return 0, ErrNotIndex
+	}
+	version := binary.BigEndian.Uint32(p.body[4:])
+	if version < 2 || version > 4 {
+		return 0, fmt.Errorf("%w: %d", ErrVersion, version)
+	}
+	p.ix.Version = int(version)
+	p.off = headerSize
+	p.room = min(maxUnfold*len(p.body)+maxUnfoldFloor, maxUnfoldCeiling)
+	// A count that lies must not size an allocation: each entry has at least
+	// its fixed part, one byte to end the path, and padding or a prefix length.
+	n := int64(binary.BigEndian.Uint32(p.body[8:]))
+	if n > int64(len(p.body)-headerSize)/int64(p.fixedSize()+2) {
+		return 0, fmt.Errorf("%w: %d entries in %d bytes", ErrTruncated, n, len(p.body))
+	}
+	return int(n), nil
+}
+
 // fixedSize is the length of an entry before its path and second flags.
 func (p *parser) fixedSize() int { return statSize + p.format.Size() + 2 }
 
+// head is what stands before an entry's path.
+type head struct {
+	flags, more uint16 // more is 0 but in entries with second flags
+	size        int
+}
+
+// flagsOf reads the flags of the entry at p.off.
+func (p *parser) flagsOf() (h head, err error) {
+	h.size = p.fixedSize()
+	if len(p.body)-p.off < h.size {
+		return h, ErrTruncated
+	}
+	h.flags = binary.BigEndian.Uint16(p.body[p.off+h.size-2:])
+	if h.flags&flagExtended == 0 {
+		return h, nil
+	}
+	if p.ix.Version < 3 {
+		return h, fmt.Errorf("%w: extended flags in version 2", ErrCorrupt)
+	}
+	if len(p.body)-p.off < h.size+2 {
+		return h, ErrTruncated
+	}
+	h.more = binary.BigEndian.Uint16(p.body[p.off+h.size:])
+	if h.more&^(flagSkipWorktree|flagIntentToAdd) != 0 {
+		return h, fmt.Errorf("%w: unknown flags %#x", ErrCorrupt, h.more)
+	}
+	h.size += 2
+	return h, nil
+}
+
+// plainPath reads the path of an entry of version 2 or 3 at p.off, and goes on
+// to the next entry.
+func (p *parser) plainPath(h head) ([]byte, error) {
+	name, err := p.terminated(p.off + h.size)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLength(len(name), int(h.flags&flagNameMask)); err != nil {
+		return nil, err
+	}
+	// One to eight NULs end the path, so that entries start at multiples of 8.
+	p.off += (h.size + len(name) + 8) &^ 7
+	return name, nil
+}
+
 // entry reads the entry at p.off into e. prev is the path of the one before.
 func (p *parser) entry(e *Entry, prev string) error {
-	n := p.fixedSize()
-	if len(p.body)-p.off < n {
-		return ErrTruncated
+	h, err := p.flagsOf()
+	if err != nil {
+		return err
 	}
-	b := p.body[p.off : p.off+n]
+	b := p.body[p.off : p.off+p.fixedSize()]
 	u32 := func(at int) uint32 { return binary.BigEndian.Uint32(b[at : at+4]) }
 	e.Stat = Stat{
 		CTime: Time{u32(0), u32(4)}, MTime: Time{u32(8), u32(12)},
 		Dev: u32(16), Ino: u32(20), UID: u32(28), GID: u32(32), SizeBytes: u32(36),
 	}
 	e.Mode = u32(24)
-	e.ID = oid.FromBytes(b[statSize : n-2])
-	flags := binary.BigEndian.Uint16(b[n-2:])
-	e.AssumeValid = flags&flagAssumeValid != 0
-	e.Stage = uint8(flags >> flagStageShift & 3)
-	if flags&flagExtended != 0 {
-		if p.ix.Version < 3 {
-			return fmt.Errorf("%w: extended flags in version 2", ErrCorrupt)
-		}
-		if len(p.body)-p.off < n+2 {
-			return ErrTruncated
-		}
-		more := binary.BigEndian.Uint16(p.body[p.off+n:])
-		if more&^(flagSkipWorktree|flagIntentToAdd) != 0 {
-			return fmt.Errorf("%w: unknown flags %#x", ErrCorrupt, more)
-		}
-		e.SkipWorktree = more&flagSkipWorktree != 0
-		e.IntentToAdd = more&flagIntentToAdd != 0
-		n += 2
-	}
+	e.ID = oid.FromBytes(b[statSize : len(b)-2])
+	e.AssumeValid = h.flags&flagAssumeValid != 0
+	e.Stage = uint8(h.flags >> flagStageShift & 3)
+	e.SkipWorktree = h.more&flagSkipWorktree != 0
+	e.IntentToAdd = h.more&flagIntentToAdd != 0
 	if p.ix.Version == 4 {
-		p.off += n
-		return p.prefixedPath(e, prev, int(flags&flagNameMask))
+		p.off += h.size
+		return p.prefixedPath(e, prev, int(h.flags&flagNameMask))
 	}
-	name, err := p.terminated(p.off + n)
+	name, err := p.plainPath(h)
 	if err != nil {
-		return err
-	}
-	if err := checkLength(len(name), int(flags&flagNameMask)); err != nil {
 		return err
 	}
 	e.Path = p.paths.add("", name)
-	// One to eight NULs end the path, so that entries start at multiples of 8.
-	p.off += (n + len(name) + 8) &^ 7
 	return nil
 }
 
-// prefixedPath reads a path of version 4: how many bytes to cut from the end of
-// the path before, and what to put there.
+// prefixedPath reads a path of version 4.
 func (p *parser) prefixedPath(e *Entry, prev string, stated int) error {
-	cut, n := offsetVarint(p.body[p.off:])
-	if n == 0 {
-		return fmt.Errorf("path prefix: %w", ErrTruncated)
-	}
-	if cut > uint64(len(prev)) {
-		return fmt.Errorf("%w: path prefix cuts %d of %d bytes", ErrCorrupt, cut, len(prev))
-	}
-	rest, err := p.terminated(p.off + n)
+	kept, rest, err := p.prefix(len(prev), stated)
 	if err != nil {
 		return err
 	}
-	prefix := prev[:len(prev)-int(cut)]
-	size := len(prefix) + len(rest)
+	e.Path = p.paths.add(prev[:kept], rest)
+	return nil
+}
+
+// prefix reads how a path of version 4 is written at p.off: how many bytes to
+// keep of the path before, which has prev, and what to put behind them. It goes
+// on to the next entry.
+func (p *parser) prefix(prev, stated int) (kept int, rest []byte, err error) {
+	cut, n := offsetVarint(p.body[p.off:])
+	if n == 0 {
+		return 0, nil, fmt.Errorf("path prefix: %w", ErrTruncated)
+	}
+	if cut > uint64(prev) {
+		return 0, nil, fmt.Errorf("%w: path prefix cuts %d of %d bytes", ErrCorrupt, cut, prev)
+	}
+	if rest, err = p.terminated(p.off + n); err != nil {
+		return 0, nil, err
+	}
+	kept = prev - int(cut)
+	size := kept + len(rest)
 	if size > maxPathBytes {
-		return fmt.Errorf("%w: path of %d bytes", ErrTooLarge, size)
+		return 0, nil, fmt.Errorf("%w: path of %d bytes", ErrTooLarge, size)
 	}
 	if err := checkLength(size, stated); err != nil {
-		return err
+		return 0, nil, err
 	}
 	if p.room -= size; p.room < 0 {
-		return fmt.Errorf("%w: paths unfold to more than their share", ErrTooLarge)
+		return 0, nil, fmt.Errorf("%w: paths unfold to more than their share", ErrTooLarge)
 	}
-	e.Path = p.paths.add(prefix, rest)
 	p.off += n + len(rest) + 1
-	return nil
+	return kept, rest, nil
 }
 
 // terminated is the NUL-ended string at off, without its NUL.

@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 
@@ -47,6 +48,21 @@ func parseIndex(data []byte, f oid.Format) (*index, error) {
 // layIndex checks all of data but its checksum. A file that passes is full of
 // rising names: it is as large on the disk as it says.
 func layIndex(data []byte, f oid.Format) (*index, error) {
+	x, err := cutIndex(data, f)
+	if err != nil {
+		return nil, err
+	}
+	for i := range x.n {
+		if _, err := x.checkedOffset(i); err != nil {
+			return nil, err
+		}
+	}
+	return x, x.checkOrder()
+}
+
+// cutIndex finds the tables of an index and looks at no entry: whoever asks
+// for one checks it. Names out of order hide objects then; they do no harm.
+func cutIndex(data []byte, f oid.Format) (*index, error) {
 	x := &index{format: f, version: 1}
 	size := f.Size()
 	if len(data) < fanoutSize+2*size {
@@ -77,10 +93,7 @@ func layIndex(data []byte, f oid.Format) (*index, error) {
 		return nil, fmt.Errorf("pack index counts %d objects: %w", last, ErrCorrupt)
 	}
 	x.n = int(last)
-	if err := x.tables(body); err != nil {
-		return nil, err
-	}
-	return x, x.checkOrder()
+	return x, x.tables(body)
 }
 
 // tables cuts body, what follows the fan-out, into its tables.
@@ -99,12 +112,6 @@ func (x *index) tables(body []byte) error {
 	x.names, body = body[:x.n*size], body[x.n*size:]
 	x.crcs, body = body[:x.n*4], body[x.n*4:]
 	x.offsets, x.large = body[:x.n*4], body[x.n*4:]
-	for i := range x.n {
-		v := binary.BigEndian.Uint32(x.offsets[4*i:])
-		if v>>31 == 1 && uint64(v&0x7fffffff) >= uint64(len(x.large)/8) {
-			return fmt.Errorf("pack index entry %d points past the large offsets: %w", i, ErrCorrupt)
-		}
-	}
 	return nil
 }
 
@@ -156,6 +163,17 @@ func (x *index) offset(i int) uint64 {
 	return binary.BigEndian.Uint64(x.large[8*(v&0x7fffffff):])
 }
 
+// checkedOffset is offset for an entry that was not looked at before.
+func (x *index) checkedOffset(i int) (uint64, error) {
+	if x.version > 1 {
+		v := binary.BigEndian.Uint32(x.offsets[4*i:])
+		if v>>31 == 1 && uint64(v&0x7fffffff) >= uint64(len(x.large)/8) {
+			return 0, fmt.Errorf("pack index entry %d points past the large offsets: %w", i, ErrCorrupt)
+		}
+	}
+	return x.offset(i), nil
+}
+
 // crc is the CRC-32 of entry i's packed bytes; version 1 has none.
 func (x *index) crc(i int) (sum uint32, ok bool) {
 	if x.version == 1 {
@@ -186,13 +204,17 @@ func search(lo, hi int, at func(int) []byte, name []byte) (i int, ok bool) {
 			mid = min(max(mid, lo), hi-1)
 		}
 		found := at(mid)
-		switch c := bytes.Compare(found, name); {
-		case c == 0:
-			return mid, true
-		case c < 0:
-			lo, low = mid+1, min(key64(found), want)
-		default:
-			hi, high = mid, max(key64(found), want)
+		key := key64(found)
+		c := cmp.Compare(key, want)
+		if c == 0 {
+			if c = bytes.Compare(found, name); c == 0 {
+				return mid, true
+			}
+		}
+		if c < 0 {
+			lo, low = mid+1, key
+		} else {
+			hi, high = mid, key
 		}
 	}
 	return 0, false

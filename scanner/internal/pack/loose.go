@@ -114,6 +114,7 @@ func (r *looseReader) load(path string, limit int64) error {
 		return fmt.Errorf("loose object is an empty file: %w", ErrTruncated)
 	}
 	r.raw.Reset()
+	r.raw.Grow(int(size) + bytes.MinRead)
 	if _, err := r.raw.ReadFrom(io.LimitReader(f, most)); err != nil {
 		return bare(err)
 	}

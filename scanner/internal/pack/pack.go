@@ -147,6 +147,7 @@ type Object struct {
 	// before this one, or None. Fresh then lists, in order, what the delta
 	// inserted; an empty span marks a seam where bytes from two places of the
 	// base now touch. Bytes between spans stand in the base in the same run.
+	// Spans less than 64 bytes apart are one, with what lies between them.
 	// A delta in more than 65,536 pieces gives one span over all of Data.
 	Base  Num
 	Fresh []Span
@@ -173,6 +174,9 @@ func faults() (restore func()) {
 
 // ID names object n.
 func (s *Store) ID(n Num) oid.ID {
+	if s.lazy != nil {
+		return s.lazy.spot(n).id
+	}
 	if p, i := s.packOf(n); p != nil {
 		return p.idx.id(i)
 	}

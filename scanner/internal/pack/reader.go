@@ -75,20 +75,20 @@ func (r *Reader) Read(n Num) (Kind, []byte, error) {
 func (r *Reader) Lookup(name []byte) (Kind, []byte, error) {
 	n, ok := r.store.Lookup(name)
 	if !ok {
-		return 0, nil, Problem{fmt.Sprintf("%x", name), ErrMissing}
+		return 0, nil, Problem{fmt.Sprintf("%x", name), r.store.missing()}
 	}
 	return r.Read(n)
 }
 
 // read reads object n from the one place that n stands for.
 func (r *Reader) read(n Num) (kind Kind, data []byte, err error) {
-	if p, i := r.store.packOf(n); p != nil {
-		kind, data, err = r.packed(p, p.idx.offset(i))
+	s := r.store.spot(n)
+	if s.pack != nil {
+		kind, data, err = r.packed(s.pack, s.at)
 	} else {
-		l := r.store.loose[int(n)-r.store.looseFirst]
-		kind, data, err = r.loose.read(loosePath(r.store.dirs[l.dir], l.id), r.store.limits.Object)
+		kind, data, err = r.loose.read(loosePath(r.store.dirs[s.dir], s.id), r.store.limits.Object)
 	}
-	if err == nil && r.store.format.Sum(kind.String(), data) != r.store.ID(n) {
+	if err == nil && r.store.format.Sum(kind.String(), data) != s.id {
 		err = errMisnamed
 	}
 	if err != nil {
@@ -106,8 +106,7 @@ func (r *Reader) another(n Num) (Kind, []byte, error) {
 func (r *Reader) outside(name []byte, not *packFile) (Kind, []byte, error) {
 	r.work = 0
 	kind, data, err := r.copy(name, func(m Num) bool {
-		p, _ := r.store.packOf(m)
-		return p == not
+		return r.store.spot(m).pack == not
 	})
 	if err != nil {
 		return 0, nil, fmt.Errorf("%x: %w", name, err)
@@ -191,17 +190,15 @@ func (r *Reader) baseOf(l link) (p *packFile, at uint64, n Num, err error) {
 		return l.pack, l.at - l.head.back, None, nil
 	}
 	if i, ok := l.pack.idx.find(l.head.base); ok {
-		return l.pack, l.pack.idx.offset(i), None, nil
+		at, err = l.pack.idx.checkedOffset(i)
+		return l.pack, at, None, err
 	}
 	n, ok := r.store.Lookup(l.head.base)
 	if !ok {
 		return nil, 0, None, fmt.Errorf("%x: %w", l.head.base, ErrMissing)
 	}
-	p, i := r.store.packOf(n)
-	if p == nil {
-		return nil, 0, n, nil
-	}
-	return p, p.idx.offset(i), n, nil
+	s := r.store.spot(n)
+	return s.pack, s.at, n, nil
 }
 
 // climb applies the deltas of r.chain, last first, to data.

@@ -37,6 +37,8 @@ type Store struct {
 	heads [257]int32 // where each first byte starts in byID
 	dup   []uint64   // bit n: object n stands in an earlier source too
 
+	lazy *lazy // for a store of OpenLazy, instead of packs and loose
+
 	budget    int64 // what charge gives out in bytes
 	amplified atomic.Int64
 }
@@ -79,6 +81,9 @@ func (s *Store) Close() {
 		p.close()
 	}
 	s.packs = nil
+	if s.lazy != nil {
+		s.lazy.close()
+	}
 }
 
 // Problems are the things that could not be opened.
@@ -220,8 +225,33 @@ func (s *Store) packOf(n Num) (*packFile, int) {
 	return s.packs[k], int(n - s.first[k])
 }
 
+// spot is one place that an object is stored in: an entry of a pack or, if pack
+// is nil, a file of its own in one of the store's directories.
+type spot struct {
+	id   oid.ID
+	pack *packFile
+	at   uint64 // offset in the pack
+	dir  int
+}
+
+// spot finds where object n is stored.
+func (s *Store) spot(n Num) spot {
+	if s.lazy != nil {
+		return s.lazy.spot(n)
+	}
+	if p, i := s.packOf(n); p != nil {
+		return spot{id: p.idx.id(i), pack: p, at: p.idx.offset(i)}
+	}
+	l := s.loose[int(n)-s.looseFirst]
+	return spot{id: l.id, dir: l.dir}
+}
+
 // name is the raw name of object n.
 func (s *Store) name(n Num) []byte {
+	if s.lazy != nil {
+		id := s.lazy.spot(n).id
+		return id.Bytes()
+	}
 	if p, i := s.packOf(n); p != nil {
 		return p.idx.name(i)
 	}
@@ -232,6 +262,13 @@ func (s *Store) name(n Num) []byte {
 func (s *Store) Lookup(name []byte) (Num, bool) {
 	if len(name) != s.format.Size() {
 		return None, false
+	}
+	if s.lazy != nil {
+		list := s.lazy.find(s, name, false)
+		if len(list) == 0 {
+			return None, false
+		}
+		return list[0], true
 	}
 	if s.byID == nil {
 		if len(s.packs) == 0 {
@@ -261,6 +298,9 @@ func (s *Store) search(name []byte) (i int, ok bool) {
 
 // copies lists all numbers of one name.
 func (s *Store) copies(name []byte) []Num {
+	if s.lazy != nil {
+		return s.lazy.find(s, name, true)
+	}
 	if s.byID == nil {
 		if n, ok := s.Lookup(name); ok {
 			return []Num{n}

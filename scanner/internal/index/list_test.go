@@ -1,0 +1,151 @@
+package index
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+)
+
+// checkListing compares a Listing with its slow twin.
+func checkListing(t testing.TB, l *Listing, want *Index) {
+	t.Helper()
+	if l.Len() != len(want.Entries) || !reflect.DeepEqual(l.Tree, want.Tree) {
+		t.Fatalf("List gives %d entries and %d cached trees, Read %d and %d", l.Len(), len(l.Tree), len(want.Entries), len(want.Tree))
+	}
+	for i, e := range want.Entries {
+		e.Stat = Stat{}
+		got := l.Entry(i)
+		got.Stat = Stat{}
+		if got != e {
+			t.Errorf("entry %d = %+v, want %+v", i, got, e)
+		}
+		for _, at := range []int{0, len(e.Path) / 2, len(e.Path)} {
+			for _, rest := range []string{e.Path[at:], "", "/", "0", e.Path[at:] + "x"} {
+				if got, want := l.Compare(i, e.Path[:at], rest), cmp.Compare(e.Path, e.Path[:at]+rest); got != want {
+					t.Errorf("Compare(%d, %q, %q) = %d, want %d", i, e.Path[:at], rest, got, want)
+				}
+			}
+		}
+	}
+}
+
+// lists runs both readers over one file.
+func lists(t testing.TB, data []byte, f oid.Format, shared func(string) ([]byte, error)) {
+	t.Helper()
+	want, failed := Parse(data, f, shared)
+	err := list(data, f, shared, func(l *Listing) error {
+		if failed == nil {
+			checkListing(t, l, want)
+		}
+		return nil
+	})
+	if (err == nil) != (failed == nil) {
+		t.Errorf("list = %v, Parse = %v", err, failed)
+	}
+}
+
+func TestListRefusesWhatParseRefuses(t *testing.T) {
+	two := v2("a", "b/c", "b/d", "e")
+	two.sum = true
+	whole := two.extension("TREE", "\x004 1\n01234567890123456789b\x002 0\n01234567890123456789").bytes()
+	four := v4("a", "b/c", "b/d").bytes()
+	for _, data := range [][]byte{whole, four} {
+		lists(t, data, oid.SHA1, nil)
+		for at := range data {
+			lists(t, data[:at], oid.SHA1, nil)
+			bad := slices.Clone(data)
+			for _, mask := range []byte{1, 0x80, 0xff} {
+				bad[at] = data[at] ^ mask
+				lists(t, bad, oid.SHA1, nil)
+			}
+		}
+	}
+}
+
+func TestListGivesTheErrorOfItsUser(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "index")
+	if err := os.WriteFile(path, v2("a", "b").bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mine := errors.New("of the user")
+	if err := List(path, oid.SHA1, func(*Listing) error { return mine }); !errors.Is(err, mine) || err.Error() != mine.Error() {
+		t.Errorf("List = %v, want what its user said", err)
+	}
+	called := 0
+	if err := List(path+" not there", oid.SHA1, func(l *Listing) error { called += 1 + l.Len(); return nil }); err != nil || called != 1 {
+		t.Errorf("List of no file = %v after %d calls, want an empty one", err, called)
+	}
+	if err := List(filepath.Dir(path), oid.SHA1, func(*Listing) error { return nil }); err == nil {
+		t.Error("List of a directory gives no error")
+	}
+}
+
+// The checksum is compared while the Listing is in use, and counts.
+func TestListOfADamagedIndexFails(t *testing.T) {
+	w := v2()
+	for i := range 2000 {
+		w.add("dir/"+strings.Repeat("x", 30)+string([]byte{'a' + byte(i/676), 'a' + byte(i/26%26), 'a' + byte(i%26)}), 0)
+	}
+	w.sum = true
+	data := w.bytes()
+	data[headerSize+45] ^= 1 // in an object's name
+	path := filepath.Join(t.TempDir(), "index")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := List(path, oid.SHA1, func(*Listing) error { return nil }); !errors.Is(err, ErrChecksum) {
+		t.Errorf("List = %v, want %v", err, ErrChecksum)
+	}
+}
+
+func TestListSurvivesAShrinkingFile(t *testing.T) {
+	w := v2()
+	for i := range 3000 {
+		w.add("dir/"+string([]byte{'a' + byte(i/676), 'a' + byte(i/26%26), 'a' + byte(i%26)}), 0)
+	}
+	path := filepath.Join(t.TempDir(), "index")
+	if err := os.WriteFile(path, w.bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := List(path, oid.SHA1, func(l *Listing) error {
+		if err := os.Truncate(path, 4096); err != nil {
+			t.Fatal(err)
+		}
+		_ = l.Entry(l.Len() - 1)
+		return nil
+	})
+	if !errors.Is(err, ErrTruncated) {
+		t.Errorf("List = %v, want %v", err, ErrTruncated)
+	}
+}
+
+func TestNewListingWantsOrder(t *testing.T) {
+	entries := []Entry{{Path: "b"}, {Path: "a"}}
+	if _, err := NewListing(entries); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("NewListing of unordered entries = %v, want %v", err, ErrCorrupt)
+	}
+	slices.Reverse(entries)
+	l, err := NewListing(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkListing(t, l, &Index{Entries: entries})
+}
+
+func FuzzList(f *testing.F) {
+	f.Add(v2("a", "b/c").extension("TREE", "\x002 1\n01234567890123456789b\x001 0\n01234567890123456789").bytes(), []byte(nil))
+	f.Add(v4("a", "a/b", "a/c").bytes(), []byte(nil))
+	f.Add(build(3).add("x", flagExtended).bytes(), []byte(nil))
+	f.Fuzz(func(t *testing.T, data, shared []byte) {
+		for _, format := range []oid.Format{oid.SHA1, oid.SHA256} {
+			lists(t, data, format, func(string) ([]byte, error) { return slices.Clone(shared), nil })
+		}
+	})
+}
