@@ -33,7 +33,9 @@ var kindNames = [...]string{"content", "commit", "tag", "worktree", "input"}
 func (k Kind) String() string { return kindNames[k] }
 
 // Blob is a run of bytes and where it came from. Data belongs to the Part that
-// yielded it and is valid until the loop asks for the next Blob.
+// yielded it and is valid until the loop asks for the next Blob. A file too large
+// to be held at once comes as several Blobs of one path, one after the other,
+// which overlap; Scan counts it as one and finds in it what stands in it once.
 type Blob struct {
 	Kind Kind
 	// ID is the object the bytes are stored as; zero for what Git does not
@@ -45,7 +47,13 @@ type Blob struct {
 	Path string
 	Data []byte
 
-	num pack.Num // of an object, for the Source that yielded it
+	num    pack.Num // of an object, for the Source that yielded it
+	window *window  // nil unless Data is a part of something larger
+	// rebuilt tells that the same Part has yielded the object base before, and
+	// that this one is base but for fresh, see pack.Object.
+	rebuilt bool
+	base    pack.Num
+	fresh   []pack.Span
 }
 
 // A Part is work for one goroutine. An error it yields belongs to one Blob: it

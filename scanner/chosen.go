@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 	"github.com/keyquench/keyquench/scanner/internal/pack"
 )
@@ -268,21 +270,24 @@ func present(e treeEntry, theirs []map[string]treeEntry) bool {
 	return false
 }
 
-func (d *differ) read(t pack.Num) (list []treeEntry, err error) {
-	kind, data, err := d.reader.Read(t)
+func (d *differ) read(t pack.Num) ([]treeEntry, error) { return d.r.readTree(d.reader, t) }
+
+// readTree lists a tree; with an error, the entries that stand before it.
+func (r *Repo) readTree(reader *pack.Reader, t pack.Num) (list []treeEntry, err error) {
+	kind, data, err := reader.Read(t)
 	if err != nil {
 		return nil, err
 	}
-	id := d.r.store.ID(t)
+	id := r.store.ID(t)
 	if kind != pack.Tree {
 		return nil, fmt.Errorf("%s is a %s, not a tree: %w", id, kind, pack.ErrCorrupt)
 	}
-	entries, ok := treeEntries(bytes.Clone(data), d.r.store.Format())
+	entries, ok := treeEntries(bytes.Clone(data), r.store.Format())
 	for e := range entries {
 		list = append(list, e)
 	}
 	if !ok() {
-		return nil, fmt.Errorf("tree %s ends in the middle of an entry: %w", id, pack.ErrCorrupt)
+		return list, fmt.Errorf("tree %s ends in the middle of an entry: %w", id, pack.ErrCorrupt)
 	}
 	return list, nil
 }
@@ -295,21 +300,43 @@ func (p *placing) knownBefore(h hit, s site) bool {
 		if !ok {
 			continue
 		}
-		blob := p.h.repo.pathIn(p.reader, p.graph.nodes[j].tree, s.path)
-		if blob == pack.None {
-			continue
-		}
-		kind, data, err := p.reader.Read(blob)
-		if err != nil || kind != pack.Blob {
-			continue
-		}
-		for _, m := range p.run.set.Find(nil, data) {
-			if groupKey(&m) == groupKey(&h.match) {
-				return true
-			}
+		before := p.h.repo.matchesAt(p.reader, p.run.set, p.graph.nodes[j].tree, s.path)
+		if slices.ContainsFunc(before, func(m rules.Match) bool { return covers(&m, &h.match) }) {
+			return true
 		}
 	}
 	return false
+}
+
+// matchesAt finds keys in the file at path below a tree; none when there is no
+// such file, or it cannot be read.
+func (r *Repo) matchesAt(reader *pack.Reader, set *rules.Set, tree pack.Num, path string) []rules.Match {
+	blob := r.pathIn(reader, tree, path)
+	if blob == pack.None {
+		return nil
+	}
+	kind, data, err := reader.Read(blob)
+	if err != nil || kind != pack.Blob {
+		return nil
+	}
+	return set.Find(nil, data)
+}
+
+// covers tells whether old has all that m gives away. A secret that comes to
+// stand beside an ID that was there before is news, and so is what may be one
+// as long as no other is believed to be.
+func covers(old, m *rules.Match) bool {
+	has := func(s rules.Secret) bool {
+		return s.IsZero() || s == old.Key.Secret || s == old.Key.Token ||
+			slices.ContainsFunc(old.Secrets, func(c rules.Candidate) bool { return c.Secret == s })
+	}
+	switch {
+	case groupKey(old) != groupKey(m) || !has(m.Key.Token):
+		return false
+	case !m.Key.Secret.IsZero():
+		return has(m.Key.Secret)
+	}
+	return !slices.ContainsFunc(m.Secrets, func(c rules.Candidate) bool { return !has(c.Secret) })
 }
 
 // known counts a key that the chosen commits did not add.

@@ -113,7 +113,8 @@ func (h *history) look(g *gathered, o pack.Object, yield func(Blob, error) bool)
 	default:
 		g.objects.Blobs++
 	}
-	if !yield(Blob{Kind: kind, ID: h.repo.store.ID(o.Num), Data: o.Data, num: o.Num}, nil) {
+	b := Blob{Kind: kind, ID: h.repo.store.ID(o.Num), Data: o.Data, num: o.Num, rebuilt: o.Base != pack.None, base: o.Base, fresh: o.Fresh}
+	if !yield(b, nil) {
 		return errStop
 	}
 	return err
@@ -173,26 +174,39 @@ func (h *history) lookTag(g *gathered, o pack.Object) error {
 // lookTree makes sure that what a tree names is there. Entries that stand in
 // the tree it was rebuilt from were looked at there.
 func (h *history) lookTree(g *gathered, o pack.Object) error {
-	entries, ok := treeEntries(o.Data, h.repo.store.Format())
-	fresh, start := o.Fresh, 0
-	for e := range entries {
-		for len(fresh) > 0 && (fresh[0].End < start || fresh[0].End == start && fresh[0].Start < start) {
-			fresh = fresh[1:]
-		}
-		changed := o.Base == pack.None || len(fresh) > 0 && fresh[0].Start < e.end
-		start = e.end
-		if !changed || e.Mode&modeType == modeGitlink {
-			continue
-		}
-		if n, ok := h.refer(g, e.ID); ok && h.chosen == nil {
-			g.edges = append(g.edges, edge{o.Num, n})
-		}
-	}
-	if o.Base != pack.None && h.chosen == nil {
+	format := h.repo.store.Format()
+	changed := o.Fresh
+	if o.Base == pack.None {
+		changed = []pack.Span{{Start: 0, End: len(o.Data)}}
+	} else if h.chosen == nil {
 		g.edges = append(g.edges, edge{o.Num, o.Base})
 	}
-	if !ok() {
-		return h.problem(o.Num, fmt.Errorf("tree ends in the middle of an entry: %w", pack.ErrCorrupt))
+	at, ok := 0, true
+	for _, span := range changed {
+		// Entries before the span are as they were; one that ends where it
+		// begins too.
+		if at, ok = skipEntries(o.Data, at, span.Start, format); !ok {
+			break
+		}
+		for at < len(o.Data) && (at < span.End || at < span.Start) {
+			e, n := parseTreeEntry(o.Data[at:], format)
+			if ok = n > 0; !ok {
+				break
+			}
+			at += n
+			if e.Mode&modeType == modeGitlink {
+				continue
+			}
+			if to, found := h.refer(g, e.ID); found && h.chosen == nil {
+				g.edges = append(g.edges, edge{o.Num, to})
+			}
+		}
+	}
+	if ok {
+		_, ok = skipEntries(o.Data, at, len(o.Data), format)
+	}
+	if !ok {
+		return h.problem(o.Num, fmt.Errorf("tree with something that is no entry: %w", pack.ErrCorrupt))
 	}
 	return nil
 }

@@ -501,11 +501,11 @@ func TestShallowAndPartialClonesSayWhatIsMissing(t *testing.T) {
 func TestCheckNameSeesAForgedIndex(t *testing.T) {
 	b := Blob{Kind: Content, Data: []byte("hello world")}
 	b.ID = formatOf(ObjectID{}).Sum("blob", b.Data)
-	if err := checkName(b); err != nil {
+	if err := checkName(&b); err != nil {
 		t.Errorf("checkName of a true name: %v", err)
 	}
 	b.Data = bytes.ToUpper(b.Data)
-	if err := checkName(b); err == nil {
+	if err := checkName(&b); err == nil {
 		t.Errorf("checkName of a false name gave no error")
 	}
 }

@@ -2,9 +2,11 @@ package scanner
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -74,6 +76,50 @@ func parseTreeEntry(b []byte, f oid.Format) (e treeEntry, n int) {
 	}
 	e.ID = b[n-f.Size() : n]
 	return e, n
+}
+
+// skipEntries goes over the entries of a tree from at, where one begins, and
+// stops before the first that ends behind until, or at the end. It is the inner
+// loop over all trees of all history, most of which is the same as before: it
+// looks for nothing but where names end. ok is false where no entry is.
+func skipEntries(data []byte, at, until int, f oid.Format) (next int, ok bool) {
+	const (
+		low, high = 0x0101010101010101, 0x8080808080808080
+		mode      = 6 // "40000 ", or "100644" with the space behind it
+	)
+	size, until := f.Size(), min(until, len(data))
+	for at < until {
+		// A word at a time; close to the end of the tree, a byte.
+		name := at + mode
+		if name >= len(data) || data[name] != ' ' && data[name-1] != ' ' {
+			return at, false
+		}
+		for {
+			if name+8 > len(data) {
+				i := bytes.IndexByte(data[name:], 0)
+				if i < 0 {
+					return at, false
+				}
+				name += i
+				break
+			}
+			w := binary.LittleEndian.Uint64(data[name:])
+			if zero := (w - low) &^ w & high; zero != 0 {
+				name += bits.TrailingZeros64(zero) / 8
+				break
+			}
+			name += 8
+		}
+		end := name + 1 + size
+		if end > len(data) {
+			return at, false
+		}
+		if end > until {
+			break
+		}
+		at = end
+	}
+	return at, true
 }
 
 // commitObject is what is read of a commit. Slices alias its data.

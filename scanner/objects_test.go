@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyquench/keyquench/rules/rulestest"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
 
@@ -51,6 +52,40 @@ func TestTreeEntriesReadsModesNamesAndEnds(t *testing.T) {
 		}
 		if ok() {
 			t.Errorf("entry %q is taken for a good one", bad)
+		}
+	}
+}
+
+// skipEntries stops where reading entry by entry does.
+func TestSkipEntriesAgreesWithTreeEntries(t *testing.T) {
+	r := rulestest.Rand(60)
+	for _, format := range []oid.Format{oid.SHA1, oid.SHA256} {
+		for range 300 {
+			var data []byte
+			for range r.IntN(12) {
+				mode := []string{"40000", "100644", "100755", "120000", "160000"}[r.IntN(5)]
+				name := rulestest.Text(r, rulestest.LowerAlphabet, 1+r.IntN(20))
+				data = append(append(data, mode+" "+name...), 0)
+				data = append(data, rulestest.Bytes(r, format.Size())...)
+			}
+			for until := range len(data) + 2 {
+				want := 0
+				entries, _ := treeEntries(data, format)
+				for e := range entries {
+					if e.end > until {
+						break
+					}
+					want = e.end
+				}
+				if got, ok := skipEntries(data, 0, until, format); got != want || !ok {
+					t.Fatalf("skipEntries(%q, 0, %d) = %d, %v, want %d", data, until, got, ok, want)
+				}
+			}
+			if len(data) > 0 {
+				if _, ok := skipEntries(data[:len(data)-1], 0, len(data), format); ok {
+					t.Errorf("skipEntries takes a cut tree for a whole one")
+				}
+			}
 		}
 	}
 }
@@ -124,6 +159,11 @@ func FuzzObjects(f *testing.F) {
 			}
 			if ok() != (end == len(data)) {
 				t.Errorf("ok() = %v, read %d of %d bytes", ok(), end, len(data))
+			}
+			for _, until := range []int{0, len(data) / 2, len(data), len(data) + 9} {
+				if at, skipped := skipEntries(data, 0, until, format); at < 0 || at > len(data) || skipped && at > until {
+					t.Errorf("skipEntries(0, %d) = %d, %v of %d bytes", until, at, skipped, len(data))
+				}
 			}
 		}
 	})

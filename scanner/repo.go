@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -35,8 +34,10 @@ type Repo struct {
 // Options say how to open a repository. The zero value is for one that lies
 // where it was named.
 type Options struct {
-	// Getenv looks up what of the environment Git honours (GIT_DIR and the
-	// like); nil is an empty environment.
+	// Getenv looks up what of the environment Git honours: GIT_DIR and the
+	// like, and where the user's own configuration lies (HOME, XDG_CONFIG_HOME,
+	// GIT_CONFIG_GLOBAL), of which only core.excludesFile counts; nil is an
+	// empty environment.
 	Getenv func(string) string
 }
 
@@ -66,14 +67,10 @@ func Open(path string, o Options) (*Repo, error) {
 	return r, nil
 }
 
-// userExcludes is the ignore file that git uses when core.excludesFile is not
-// set.
+// userExcludes is the user's ignore file for all repositories, if there is one.
 func userExcludes(getenv func(string) string) []string {
-	if dir := getenv("XDG_CONFIG_HOME"); dir != "" {
-		return []string{filepath.Join(dir, "git", "ignore")}
-	}
-	if home := getenv("HOME"); home != "" {
-		return []string{filepath.Join(home, ".config", "git", "ignore")}
+	if path := gitdir.UserExcludes(getenv); path != "" {
+		return []string{path}
 	}
 	return nil
 }

@@ -2,12 +2,12 @@
 // keys. A Source shares its bytes out in Parts, the rules see every Blob once,
 // and what they find is placed (path, line, commit, author) and grouped by key.
 //
-// It is read-only, runs no program, opens no connection and believes nothing
-// that a repository's configuration says but where things lie.
+// It is read-only, opens no connection and believes nothing that a repository's
+// configuration says but where things lie. It runs no program, but for git where
+// Staged meets an index that only a newer git can read.
 package scanner
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -186,7 +186,7 @@ const flushEvery = 512
 
 // part reads one part.
 func (run *scan) part(ctx context.Context, p Part) {
-	var w worker
+	w := worker{set: run.set}
 	defer func() { run.flush(&w) }()
 	for b, err := range p(ctx) {
 		if ctx.Err() != nil {
@@ -195,7 +195,7 @@ func (run *scan) part(ctx context.Context, p Part) {
 		if err != nil {
 			w.skip(err)
 		} else {
-			w.look(run.set, b)
+			w.look(&b)
 		}
 		if (w.blobs+w.skipped)%flushEvery == 0 {
 			run.flush(&w)
@@ -203,25 +203,60 @@ func (run *scan) part(ctx context.Context, p Part) {
 	}
 }
 
-// worker is what one goroutine has found since it last told.
+// worker runs the rules over one part, and keeps what it found since it last
+// told.
 type worker struct {
+	set     *rules.Set
+	matches []rules.Match
+	changed []rules.Span
+	// marked are the objects of the part that the rules do not call clean. What
+	// is rebuilt from a clean one is looked at only where it changed.
+	marked map[pack.Num]bool
+
 	blobs, bytes, files int64
-	matches             []rules.Match
 	hits                []hit
 	skips               []Skip
 	skipped             int64
 }
 
 // look counts a blob and runs the rules over it.
-func (w *worker) look(set *rules.Set, b Blob) {
-	w.blobs++
-	w.bytes += int64(len(b.Data))
-	if b.Kind == WorkTreeFile {
-		w.files++
+func (w *worker) look(b *Blob) {
+	w.bytes += b.window.bytes(b.Data)
+	if b.window.first() {
+		w.blobs++
+		if b.Kind == WorkTreeFile {
+			w.files++
+		}
 	}
-	if w.matches = set.Find(w.matches[:0], b.Data); len(w.matches) > 0 {
+	if w.cleanLikeBase(b) {
+		return
+	}
+	var clean bool
+	if w.matches, clean = w.set.Look(w.matches[:0], b.Data); !clean && b.stored() {
+		if w.marked == nil {
+			w.marked = map[pack.Num]bool{}
+		}
+		w.marked[b.num] = true
+	}
+	if w.matches = b.window.own(w.matches); len(w.matches) > 0 {
 		w.keep(b)
 	}
+}
+
+// stored tells whether the blob is an object of a store.
+func (b *Blob) stored() bool { return !b.ID.IsZero() }
+
+// cleanLikeBase tells whether b was rebuilt from a clean object by changes that
+// leave it clean.
+func (w *worker) cleanLikeBase(b *Blob) bool {
+	if !b.rebuilt || w.marked[b.base] {
+		return false
+	}
+	w.changed = w.changed[:0]
+	for _, s := range b.fresh {
+		w.changed = append(w.changed, rules.Span(s))
+	}
+	return w.set.CleanNear(b.Data, w.changed)
 }
 
 func (w *worker) skip(err error) {
@@ -251,22 +286,22 @@ func (e *SkipError) Error() string { return e.What + ": " + e.Err.Error() }
 func (e *SkipError) Unwrap() error { return e.Err }
 
 // keep turns matches into hits while the bytes are there.
-func (w *worker) keep(b Blob) {
-	if !b.ID.IsZero() {
+func (w *worker) keep(b *Blob) {
+	if b.stored() {
 		if err := checkName(b); err != nil {
 			w.skip(err)
 		}
 	}
-	seen := map[string]int{}
-	lines := lineCounter{data: b.Data}
+	seen, lines := b.window.seen(), b.window.lines(b.Data)
 	for _, m := range w.matches {
-		h := hit{blob: b, match: m, at: lines.position(m.Start)}
-		h.blob.Data = nil
+		h := hit{blob: *b, match: m, at: lines.position(m.Start)}
+		h.blob.Data, h.blob.fresh, h.blob.window = nil, nil, nil
 		if m.Key.ID != "" && !m.Key.Secret.IsZero() && len(m.Secrets) > 0 {
-			if p := positionOf(b.Data, m.Secrets[0].Start); p.Line != h.at.Line {
+			if p := lines.position(m.Secrets[0].Start); p.Line != h.at.Line {
 				h.secret = &p
 			}
 		}
+		b.window.shift(&h.match)
 		k := groupKey(&m)
 		h.ordinal = seen[k]
 		seen[k]++
@@ -276,7 +311,7 @@ func (w *worker) keep(b Blob) {
 
 // checkName makes sure that an object is what its name says: an index can claim
 // anything, and what is reported should be what others find under that name.
-func checkName(b Blob) error {
+func checkName(b *Blob) error {
 	format := formatOf(b.ID)
 	kind := map[Kind]string{Content: "blob", CommitText: "commit", TagText: "tag"}[b.Kind]
 	if kind == "" || format.Sum(kind, b.Data) == b.ID {
@@ -297,7 +332,7 @@ func (run *scan) flush(w *worker) {
 	run.sum.Skipped += w.skipped
 	run.keepSkips(w.skips...)
 	run.hits = append(run.hits, w.hits...)
-	*w = worker{matches: w.matches}
+	*w = worker{set: w.set, matches: w.matches, changed: w.changed, marked: w.marked}
 }
 
 // skip counts something that a source found out to be unreadable.
@@ -320,29 +355,4 @@ func (run *scan) sortSkips() {
 		return cmp.Or(cmp.Compare(a.What, b.What), cmp.Compare(a.Err.Error(), b.Err.Error()))
 	})
 	run.sum.Skips = slices.Clip(run.sum.Skips[:min(len(run.sum.Skips), MaxSkips)])
-}
-
-// lineCounter finds lines of rising offsets in one pass.
-type lineCounter struct {
-	data        []byte
-	at, newline int // newline counts line ends before at
-	start       int // of the line at is in
-}
-
-func (l *lineCounter) position(offset int) Position {
-	offset = min(offset, len(l.data))
-	if offset < l.at {
-		return positionOf(l.data, offset)
-	}
-	between := l.data[l.at:offset]
-	if n := bytes.Count(between, []byte{'\n'}); n > 0 {
-		l.newline += n
-		l.start = l.at + bytes.LastIndexByte(between, '\n') + 1
-	}
-	l.at = offset
-	return Position{Line: l.newline + 1, Column: offset - l.start + 1, Offset: offset}
-}
-
-func positionOf(data []byte, offset int) Position {
-	return (&lineCounter{data: data}).position(offset)
 }

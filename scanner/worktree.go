@@ -4,23 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 
+	"github.com/keyquench/keyquench/scanner/internal/gitdir"
 	"github.com/keyquench/keyquench/scanner/internal/index"
 	"github.com/keyquench/keyquench/scanner/internal/worktree"
 )
 
 const (
-	// maxFile is the largest file, in bytes, that is read in one piece; larger
-	// ones are named and skipped.
-	maxFile = 256 << 20
-	// partFiles and partBytes bound what one worker takes at a time.
-	partFiles = 64
-	partBytes = 4 << 20
+	// taskFiles is how many files of a directory one worker reads before others
+	// get a share. Fewer, and another directory is opened too often; more, and a
+	// directory of large files keeps one worker busy after the others are done.
+	taskFiles = 16
+	// maxSharers bounds the workers that a tree is shared out to.
+	maxSharers = 256
 )
 
 // ErrBare: a repository without a work tree was asked for its files.
@@ -37,19 +39,57 @@ type files struct {
 // WorkTree gives the files of the repository's work tree as they lie there: the
 // tracked ones, and the untracked ones that no ignore rule excludes; with
 // ignored, those too.
+//
+// All of them are read, also those that by their stat data equal the index, in
+// a scan that has read the blobs the index names. That an entry equals its file
+// is a claim of the repository: a program that writes both can put another name
+// there. And with line ends converted, filters, keywords or another encoding the
+// file has other bytes than the blob although nothing is forged; to know, one
+// would follow attributes from all their places. Set against that: on two cores,
+// a clone of git/git takes about 0.07 s for 4,846 files of 45 MB here, and 10 s
+// for the history that would have to be read to save it.
 func (r *Repo) WorkTree(ignored bool) (Source, error) {
-	if r.Bare() {
-		return nil, ErrBare
+	// An index that cannot be read was named when the repository was opened.
+	src, _, err := r.workTree(ignored)
+	return src, err
+}
+
+// OpenWorkTree gives the files of the repository that path lies in, or that the
+// environment names, as Repo.WorkTree does, and the directory they lie in. It
+// does not open the object store, and looks at nothing that only history needs:
+// in a clone of git/git, reading the names of its objects takes as long as
+// reading its files.
+func OpenWorkTree(path string, o Options, ignored bool) (src Source, root string, err error) {
+	if o.Getenv == nil {
+		o.Getenv = func(string) string { return "" }
 	}
-	x, err := index.Read(r.dirs.IndexFile, r.dirs.Format)
+	dirs, err := gitdir.Discover(path, gitdir.EnvFrom(o.Getenv))
 	if err != nil {
-		// It was named when the repository was opened; without it, every file
-		// is an untracked one, and ignore rules could hide a tracked file.
+		return nil, "", err
+	}
+	r := &Repo{dirs: dirs, excludes: userExcludes(o.Getenv)}
+	src, unread, err := r.workTree(ignored)
+	if unread != nil {
+		r.problems = []Skip{{dirs.IndexFile, unread}}
+	}
+	return src, r.Root(), err
+}
+
+// workTree gives the files, and why the index could not be read, if it could
+// not.
+func (r *Repo) workTree(ignored bool) (src Source, unread, err error) {
+	if r.Bare() {
+		return nil, nil, ErrBare
+	}
+	x, unread := index.Read(r.dirs.IndexFile, r.dirs.Format)
+	if unread != nil {
+		// Without it every file is an untracked one, and ignore rules could
+		// hide a tracked file.
 		x, ignored = nil, true
 	}
 	return &files{repo: r, root: r.dirs.WorkTree, o: worktree.Options{
 		Index: x, Ignored: ignored, InfoExclude: filepath.Join(r.dirs.CommonDir, "info", "exclude"), Excludes: r.excludes,
-	}}, nil
+	}}, unread, nil
 }
 
 // Folder gives all files below a directory that is no repository.
@@ -59,7 +99,10 @@ func Folder(root string) Source {
 
 func (f *files) of() *Repo { return f.repo }
 
-// Parts lists the directory and hands out files in batches.
+// Parts gives as many equal parts as somebody reads at once. Each takes what is
+// to be done next in the tree, listing a directory or reading some files of it,
+// until nothing is left, and while it waits for what others may find. A reader
+// who reads the parts one after the other gets everything with the first.
 func (f *files) Parts(ctx context.Context) iter.Seq2[Part, error] {
 	return func(yield func(Part, error) bool) {
 		var skips []error
@@ -72,60 +115,44 @@ func (f *files) Parts(ctx context.Context) iter.Seq2[Part, error] {
 		// Workers read from the tree after the last part is handed out.
 		shared := &sharedTree{tree: tree, users: 1}
 		defer shared.done()
-		if !f.list(ctx, shared, skip, yield) {
+		if len(skips) > 0 && !yield(errorsPart(skips), nil) {
 			return
 		}
-		if len(skips) > 0 {
-			yield(errorsPart(skips), nil)
+		q := newQueue(tree.Root())
+		for range maxSharers {
+			if ctx.Err() != nil || q.finished() {
+				return
+			}
+			var c claim
+			shared.use()
+			if !yield(f.part(&c, shared, q), nil) {
+				if c.take() {
+					shared.done()
+				}
+				return
+			}
 		}
 	}
 }
 
-// list goes through all directories, depth first.
-func (f *files) list(ctx context.Context, shared *sharedTree, skip func(string, error), yield func(Part, error) bool) bool {
-	dirs := []worktree.Dir{shared.tree.Root()}
-	var l worktree.Listing
-	var batch []worktree.File
-	bytes := int64(0)
-	send := func() bool {
-		if len(batch) == 0 {
-			return true
-		}
-		part := f.part(shared, batch)
-		batch, bytes = nil, 0
-		if yield(part, nil) {
-			return true
-		}
-		shared.done() // nobody took the part
-		return false
-	}
-	for len(dirs) > 0 {
-		if ctx.Err() != nil {
-			return false
-		}
-		d := dirs[len(dirs)-1]
-		dirs = dirs[:len(dirs)-1]
-		shared.tree.List(d, &l, skip)
-		for _, file := range l.Files {
-			batch = append(batch, file)
-			if bytes += file.Size; len(batch) == partFiles || bytes > partBytes {
-				if !send() {
-					return false
-				}
-			}
-		}
-		for i := len(l.Dirs) - 1; i >= 0; i-- {
-			dirs = append(dirs, l.Dirs[i])
-		}
-	}
-	return send()
-}
+// claim says who gives back what a Part holds: who reads it, or, when the loop
+// over the Parts stops and nobody has begun to, its Source.
+type claim struct{ taken atomic.Bool }
+
+// take reports whether the claim was still free.
+func (c *claim) take() bool { return c.taken.CompareAndSwap(false, true) }
 
 // sharedTree closes a tree when the last of its users is done.
 type sharedTree struct {
 	tree  *worktree.Tree
 	mu    sync.Mutex
 	users int
+}
+
+func (s *sharedTree) use() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users++
 }
 
 func (s *sharedTree) done() {
@@ -136,41 +163,115 @@ func (s *sharedTree) done() {
 	}
 }
 
-func (f *files) part(shared *sharedTree, batch []worktree.File) Part {
-	shared.mu.Lock()
-	shared.users++
-	shared.mu.Unlock()
+// part is a worker's share. It is a user of the tree from the beginning.
+func (f *files) part(c *claim, shared *sharedTree, q *queue) Part {
 	return func(ctx context.Context) iter.Seq2[Blob, error] {
 		return func(yield func(Blob, error) bool) {
+			if !c.take() {
+				return
+			}
 			defer shared.done()
+			defer context.AfterFunc(ctx, q.end)()
+			w := treeWorker{reader: shared.tree.Reader(), queue: q, yield: yield}
+			defer w.reader.Close()
 			buf, _ := f.bufs.Get().(*[]byte)
 			if buf == nil {
 				buf = new([]byte)
 			}
+			w.buf = buf
 			defer f.bufs.Put(buf)
-			for i := range batch {
-				if ctx.Err() != nil {
-					return
-				}
-				data, err := shared.tree.Read(batch[i].Path, *buf, maxFile)
-				if err != nil {
-					if errors.Is(err, fs.ErrNotExist) {
-						err = fmt.Errorf("vanished during the scan: %w", err)
-					}
-					if !yield(Blob{}, &SkipError{batch[i].Path, err}) {
-						return
-					}
-					continue
-				}
-				if cap(data) > cap(*buf) {
-					*buf = data
-				}
-				if !yield(Blob{Kind: WorkTreeFile, Path: batch[i].Path, Data: data}, nil) {
+			for {
+				t, ok := q.take()
+				if !ok || !w.do(ctx, t) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// treeWorker is one Part being read.
+type treeWorker struct {
+	reader  *worktree.Reader
+	queue   *queue
+	yield   func(Blob, error) bool
+	listing worktree.Listing
+	skips   []error
+	buf     *[]byte
+}
+
+// do does one task and reports whether to go on.
+func (w *treeWorker) do(ctx context.Context, t task) bool {
+	// A loop that stops leaves the rest of the task undone; the others must not
+	// wait for it.
+	defer w.queue.done()
+	files := t.files
+	if files == nil {
+		w.skips = w.skips[:0]
+		w.reader.List(t.dir, &w.listing, func(path string, err error) {
+			w.skips = append(w.skips, &SkipError{path, err})
+		})
+		files = w.share()
+		for _, err := range w.skips {
+			if !w.yield(Blob{}, err) {
+				return false
+			}
+		}
+	}
+	for i := range files {
+		if ctx.Err() != nil || !w.file(ctx, &files[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// share puts into the queue what the listing names but the files to begin with.
+func (w *treeWorker) share() []worktree.File {
+	own := w.listing.Files
+	var rest [][]worktree.File
+	if len(own) > taskFiles {
+		// The listing's memory is used again.
+		for chunk := range slices.Chunk(slices.Clone(own[taskFiles:]), taskFiles) {
+			rest = append(rest, chunk)
+		}
+		own = own[:taskFiles]
+	}
+	w.queue.add(w.listing.Dirs, rest)
+	return own
+}
+
+// file reads one file.
+func (w *treeWorker) file(ctx context.Context, f *worktree.File) bool {
+	data, err := w.reader.Read(f.Path, *w.buf, windowBytes)
+	if errors.Is(err, worktree.ErrTooLarge) && !f.Symlink {
+		return w.large(ctx, f)
+	}
+	if err != nil {
+		return w.skip(f, err)
+	}
+	if cap(data) > cap(*w.buf) {
+		*w.buf = data
+	}
+	return w.yield(Blob{Kind: WorkTreeFile, Path: f.Path, Data: data}, nil)
+}
+
+// large reads a file in windows.
+func (w *treeWorker) large(ctx context.Context, f *worktree.File) (ok bool) {
+	r, err := w.reader.Open(f.Path)
+	if err != nil {
+		return w.skip(f, err)
+	}
+	defer r.Close()
+	*w.buf, ok = largeFiles.windows(ctx, Blob{Kind: WorkTreeFile, Path: f.Path}, r, (*w.buf)[:0], w.yield)
+	return ok
+}
+
+func (w *treeWorker) skip(f *worktree.File, err error) bool {
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("vanished during the scan: %w", err)
+	}
+	return w.yield(Blob{}, &SkipError{f.Path, err})
 }
 
 // errorsPart is a Part of errors only.
@@ -183,58 +284,5 @@ func errorsPart(list []error) Part {
 				}
 			}
 		}
-	}
-}
-
-// stream is the Source of one run of bytes.
-type stream struct {
-	name string
-	r    io.Reader
-}
-
-// Stream gives what r holds, as one Blob called name: at most 256 MiB, more is
-// an error.
-func Stream(name string, r io.Reader) Source { return &stream{name, r} }
-
-// File gives one file that lies in no repository.
-func File(path string) Source { return &file{path} }
-
-type file struct{ path string }
-
-// Parts opens the file and reads it like a folder of one.
-func (f *file) Parts(ctx context.Context) iter.Seq2[Part, error] {
-	return func(yield func(Part, error) bool) {
-		dir, name := filepath.Split(f.path)
-		if dir == "" {
-			dir = "."
-		}
-		data, err := worktree.Read(dir, name, nil, maxFile)
-		if err != nil {
-			yield(nil, fmt.Errorf("read %s: %w", f.path, err))
-			return
-		}
-		yield(once(Blob{Kind: WorkTreeFile, Path: filepath.ToSlash(f.path), Data: data}), nil)
-	}
-}
-
-// Parts reads the stream to its end.
-func (s *stream) Parts(context.Context) iter.Seq2[Part, error] {
-	return func(yield func(Part, error) bool) {
-		data, err := io.ReadAll(io.LimitReader(s.r, maxFile+1))
-		if err == nil && len(data) > maxFile {
-			err = hinted(fmt.Errorf("more than %d bytes", maxFile), "write it to a file and split that")
-		}
-		if err != nil {
-			yield(nil, fmt.Errorf("read %s: %w", s.name, err))
-			return
-		}
-		yield(once(Blob{Kind: Input, Path: s.name, Data: data}), nil)
-	}
-}
-
-// once is a Part of one Blob.
-func once(b Blob) Part {
-	return func(context.Context) iter.Seq2[Blob, error] {
-		return func(yield func(Blob, error) bool) { yield(b, nil) }
 	}
 }

@@ -11,9 +11,9 @@ import (
 
 // scanFlags are the flags of scan as they were given.
 type scanFlags struct {
-	history, worktree, ignored, stdin bool
-	since, rng                        string
-	branches                          []string
+	history, worktree, ignored, stdin, staged bool
+	since, rng                                string
+	branches                                  []string
 
 	format, output, color            string
 	secrets, quiet, noProgress       bool
@@ -28,6 +28,7 @@ const maxWorkers = 1024
 func (f *scanFlags) add(s *pflag.FlagSet) {
 	s.BoolVar(&f.history, "history", false, "scan history only")
 	s.BoolVar(&f.worktree, "worktree", false, "scan the work tree only")
+	s.BoolVar(&f.staged, "staged", false, "scan what the next commit would add to HEAD")
 	s.BoolVar(&f.ignored, "ignored", false, "also scan the files of the work tree that ignore rules hide")
 	s.BoolVar(&f.stdin, "stdin", false, "scan standard input; PATH is then the name to report it under")
 	s.StringVar(&f.rng, "range", "", "scan what the commits `A..B` added")
@@ -83,18 +84,22 @@ func (f *scanFlags) check(s *pflag.FlagSet, now time.Time) (scanner.Choice, erro
 func (f *scanFlags) contradiction() error {
 	part := f.partFlag()
 	clash := func(a, b, try string) error { return usageError{a + " and " + b + " contradict each other", try} }
-	switch {
-	case f.stdin && (f.history || part != "" || f.worktree || f.ignored):
-		other := part
-		for _, v := range []struct {
-			set  bool
-			flag string
-		}{{f.history, "--history"}, {f.worktree, "--worktree"}, {f.ignored, "--ignored"}} {
-			if v.set {
-				other = v.flag
-			}
+	other := part // what --stdin and --staged cannot stand beside
+	for _, v := range []struct {
+		set  bool
+		flag string
+	}{{f.history, "--history"}, {f.worktree, "--worktree"}, {f.ignored, "--ignored"}} {
+		if v.set {
+			other = v.flag
 		}
+	}
+	switch {
+	case f.stdin && f.staged:
+		return clash("--stdin", "--staged", "leave one of them out: standard input is no repository")
+	case f.stdin && other != "":
 		return clash("--stdin", other, "leave one of them out: standard input is no repository")
+	case f.staged && other != "":
+		return clash("--staged", other, "leave one of them out: --staged looks at the next commit only")
 	case part != "" && f.worktree:
 		return clash(part, "--worktree", "leave out --worktree: "+part+" looks at history only")
 	case part != "" && f.ignored:
@@ -120,8 +125,11 @@ func (f *scanFlags) partFlag() string {
 
 // historyFlag is the flag that needs a repository, or "".
 func (f *scanFlags) historyFlag() string {
-	if f.history {
+	switch {
+	case f.history:
 		return "--history"
+	case f.staged:
+		return "--staged"
 	}
 	return f.partFlag()
 }

@@ -13,8 +13,9 @@ Then find everything that leaked with it:
 
   keyquench scan
 
-keyquench reads only. It opens no network connection, runs no program, changes no
-repository, and believes nothing that the repository's configuration says.
+keyquench reads only. It opens no network connection, changes no repository, and
+believes nothing that the repository's configuration says. It runs no program,
+but for git where --staged meets an index that only a newer git can read.
 
 Exit codes
   0  clean: everything was read, and nothing was found
@@ -46,6 +47,13 @@ Limiting history
 These three narrow each other, and they look at history only. A key that already
 stood in the file before is counted, not reported.
 
+Before a commit
+  --staged              what the next commit would add to HEAD
+
+It reads the index, that of GIT_INDEX_FILE in a hook, and of the staged files
+those that HEAD does not have in that form at that path; of a conflict, all
+sides. A key that HEAD has in the same file is counted, not reported.
+
 What you see
 Findings go to standard output, one block a key, the oldest first: where it stands,
 which commit brought it in, and whether it is still in HEAD. A key ID is no secret
@@ -67,6 +75,7 @@ Exit codes
 const scanExamples = `  keyquench scan                          this repository, history and work tree
   keyquench scan --worktree               only the files that lie here
   keyquench scan --range origin/main..    what this branch would bring to main
+  keyquench scan --staged                 what the next commit would add
   keyquench scan --since 30d ../service   the last month of another repository
   git diff | keyquench scan --stdin       a change that is not committed
   keyquench scan --format json --output leaks.json`

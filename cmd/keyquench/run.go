@@ -98,11 +98,11 @@ func (e usageError) Error() string { return e.what }
 func (e usageError) Hint() string { return e.try }
 
 func (p *program) root() *cobra.Command {
+	tellVersion := false
 	root := &cobra.Command{
 		Use:               "keyquench",
 		Short:             "find AWS keys that leaked into Git",
 		Long:              rootHelp,
-		Version:           version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -114,10 +114,15 @@ func (p *program) root() *cobra.Command {
 		},
 		// No command is no scan, and must not end like a clean one.
 		RunE: func(*cobra.Command, []string) error {
+			if tellVersion {
+				_, err := io.WriteString(p.out, version())
+				return err
+			}
 			return usageError{"no command given", "keyquench scan, or keyquench --help"}
 		},
 	}
-	root.SetVersionTemplate("{{.Version}}")
+	// Cobra's own flag wants the text at once, and with it the rules compiled.
+	root.Flags().BoolVarP(&tellVersion, "version", "v", false, "version for keyquench")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		what, _, _ := strings.Cut(err.Error(), "\n")
 		return usageError{what, c.CommandPath() + " --help lists the flags"}

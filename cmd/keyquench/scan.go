@@ -5,12 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
+	"sync"
 
 	"github.com/keyquench/keyquench/internal/report"
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
 	"github.com/spf13/cobra"
 )
+
+// stagedGC lets the heap grow to 32 MB before it is looked through.
+const stagedGC = 800
 
 func (p *program) scanCommand() *cobra.Command {
 	var f scanFlags
@@ -37,6 +42,15 @@ func (p *program) scanCommand() *cobra.Command {
 			if given {
 				path = args[0]
 			}
+			if f.staged {
+				// A commit waits for this, and it is done before it would be worth
+				// while to look for garbage.
+				defer debug.SetGCPercent(debug.SetGCPercent(stagedGC))
+			}
+			// Compiling the rules takes as long as opening a repository.
+			var wg sync.WaitGroup
+			wg.Go(func() { rules.Default() })
+			defer wg.Wait()
 			t, err := p.openTarget(c.Context(), path, given, &f, choice)
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"flag"
 	"fmt"
 	"os"
@@ -52,7 +53,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "commit": commit, "flip": flip, "genkey": genkey, "git": git, "golden": golden,
+			"code": code, "commit": commit, "extend": extend, "flip": flip, "genkey": genkey, "git": git, "golden": golden,
 			"hostile": hostile, "inert": inert, "setenv": setenv, "subst": subst, "truncate": truncate,
 		},
 	})
@@ -200,6 +201,19 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	data[at] ^= 0xff
 	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// extend INDEX NAME puts an empty extension of that name into an index file.
+func extend(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 || len(args[1]) != 4 {
+		ts.Fatalf("usage: extend INDEX NAME")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	data = append(data[:len(data)-sha1.Size], args[1]+"\x00\x00\x00\x00"...)
+	sum := sha1.Sum(data)
+	ts.Check(os.WriteFile(path, append(data, sum[:]...), 0o600))
 }
 
 // truncate PATTERN SIZE cuts a file; a negative size cuts so much off its end.

@@ -5,11 +5,15 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// ago matches "2 weeks ago", "30d", "1 month".
-var ago = regexp.MustCompile(`^(\d{1,6}) ?([a-z]+?)s?( ago)?$`)
+// ago matches "2 weeks ago", "30d", "1 month". It is compiled when it is needed:
+// a hook runs before every commit and needs none.
+var ago = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\d{1,6}) ?([a-z]+?)s?( ago)?$`)
+})
 
 // maxAgo is how far back a relative date may go, in years: Git's dates begin
 // with 1970.
@@ -43,7 +47,7 @@ func parseDate(s string, now time.Time) (time.Time, error) {
 	case "yesterday":
 		return time.Date(year, month, day-1, 0, 0, 0, 0, now.Location()), nil
 	}
-	m := ago.FindStringSubmatch(text)
+	m := ago().FindStringSubmatch(text)
 	if m == nil {
 		return time.Time{}, sinceError(s, "is no date")
 	}

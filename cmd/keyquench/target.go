@@ -44,13 +44,33 @@ func (p *program) openTarget(ctx context.Context, path string, given bool, f *sc
 	if given {
 		env = p.ownEnv
 	}
-	repo, err := scanner.Open(path, scanner.Options{Getenv: env})
+	if f.staged {
+		return p.openStaged(path, given)
+	}
+	t, err := openRepository(ctx, path, env, f, c)
 	if errors.Is(err, scanner.ErrNotRepository) && env("GIT_DIR") == "" && !claimsRepository(path, env(ceilings)) {
 		if flag := f.historyFlag(); flag != "" {
 			return nil, hinted{fmt.Errorf("%s: %w", flag, err), "run it inside a clone, or name one; without " + flag + ", the files are scanned"}
 		}
 		return plainTarget(folderName(path), scanner.Folder(path)), nil
 	}
+	return t, err
+}
+
+// openRepository opens as much of a repository as the flags ask for.
+func openRepository(ctx context.Context, path string, env func(string) string, f *scanFlags, c scanner.Choice) (*target, error) {
+	o := scanner.Options{Getenv: env}
+	if f.worktree && !f.history && f.partFlag() == "" {
+		src, root, err := scanner.OpenWorkTree(path, o, f.ignored)
+		if errors.Is(err, scanner.ErrBare) {
+			return nil, bareError(root, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return plainTarget("repository "+root+": work tree", src), nil
+	}
+	repo, err := scanner.Open(path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -63,12 +83,45 @@ func (p *program) openTarget(ctx context.Context, path string, given bool, f *sc
 	return t, nil
 }
 
+func bareError(root string, err error) error {
+	return hinted{fmt.Errorf("open %q: %w", root, err), "leave out --worktree: a bare repository has only history"}
+}
+
+// openStaged opens the index that PATH means. A hook may name the directory it
+// runs in: where that is the repository of the environment, GIT_INDEX_FILE says
+// which index the commit is made from, which need not be the repository's own.
+func (p *program) openStaged(path string, given bool) (*target, error) {
+	env := p.getenv
+	if given {
+		env = p.ownEnv
+	}
+	s, err := scanner.OpenStaged(path, scanner.Options{Getenv: env})
+	if err != nil {
+		return nil, err
+	}
+	if given && p.getenv("GIT_INDEX_FILE") != "" {
+		hook, err := scanner.OpenStaged(".", scanner.Options{Getenv: p.getenv})
+		switch {
+		case err == nil && hook.GitDir() == s.GitDir():
+			s.Close()
+			s = hook
+		case err == nil:
+			hook.Close()
+		}
+	}
+	return &target{
+		sources: []scanner.Source{s}, scope: report.Staged,
+		name: "repository " + s.Root() + ": staged changes", close: s.Close,
+	}, nil
+}
+
 const ceilings = "GIT_CEILING_DIRECTORIES"
 
 // ownEnv is the environment without what names a repository: only how to search
-// for one is left of Git's variables.
+// for one, and where the user's configuration lies, is left of Git's variables.
 func (p *program) ownEnv(key string) string {
-	if strings.HasPrefix(key, "GIT_") && key != ceilings && key != "GIT_DISCOVERY_ACROSS_FILESYSTEM" {
+	kept := key == ceilings || key == "GIT_DISCOVERY_ACROSS_FILESYSTEM" || key == "GIT_CONFIG_GLOBAL"
+	if strings.HasPrefix(key, "GIT_") && !kept {
 		return ""
 	}
 	return p.getenv(key)
@@ -124,7 +177,7 @@ func claimsRepository(path, ceilings string) bool {
 	}
 }
 
-// repoTarget chooses the sources of a repository.
+// repoTarget chooses the sources of a repository of which history is wanted.
 func repoTarget(ctx context.Context, repo *scanner.Repo, f *scanFlags, c scanner.Choice) (*target, error) {
 	t := &target{name: "repository " + repo.Root()}
 	if part := f.partFlag(); part != "" {
@@ -136,29 +189,22 @@ func repoTarget(ctx context.Context, repo *scanner.Repo, f *scanFlags, c scanner
 		t.name += ": the chosen part of its history"
 		return t, nil
 	}
-	history, files := f.history || !f.worktree, f.worktree || !f.history
-	if repo.Bare() && !f.worktree {
-		files = false
-	}
-	if history {
-		t.sources, t.scope, t.objects = append(t.sources, repo.History()), report.All, repo.Objects()
-	}
+	t.sources, t.scope, t.objects = append(t.sources, repo.History()), report.All, repo.Objects()
+	files := f.worktree || !f.history && !repo.Bare()
 	if files {
 		src, err := repo.WorkTree(f.ignored)
 		if err != nil {
-			return nil, hinted{fmt.Errorf("open %q: %w", repo.Root(), err), "leave out --worktree: a bare repository has only history"}
+			return nil, bareError(repo.Root(), err)
 		}
 		t.sources = append(t.sources, src)
 	}
 	switch {
-	case history && files:
+	case files:
 		t.name += ": history and work tree"
-	case history && repo.Bare():
+	case repo.Bare():
 		t.name += ", bare: history"
-	case history:
-		t.name += ": history"
 	default:
-		t.name += ": work tree"
+		t.name += ": history"
 	}
 	return t, nil
 }

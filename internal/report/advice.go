@@ -24,6 +24,9 @@ func (t *text) advise() error {
 }
 
 func (t *text) steps() (steps []string) {
+	if t.o.Scope == Staged {
+		return t.beforeCommit()
+	}
 	if t.lasting > 0 {
 		id := t.first
 		if t.lasting > 1 {
@@ -52,4 +55,19 @@ func (t *text) steps() (steps []string) {
 		steps = append(steps, "Do not try a canary key: its use raises an alarm. Tell the people who laid it out.")
 	}
 	return steps
+}
+
+// beforeCommit is what to do while the key is in no commit.
+func (t *text) beforeCommit() []string {
+	steps := []string{"Take it out of the file and stage that, before anything is committed. To unstage the file:\n" +
+		"git restore --staged FILE"}
+	if t.lasting == 0 {
+		return append(steps, "If anybody else may have seen it, replace it where it was issued.")
+	}
+	id := t.first
+	if t.lasting > 1 {
+		id = "KEY-ID"
+	}
+	return append(steps, "If anybody else may have seen it, deactivate it in IAM:\n"+
+		"aws iam update-access-key --status Inactive --access-key-id "+Clean(id)+" --user-name USER")
 }

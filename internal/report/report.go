@@ -33,6 +33,8 @@ const (
 	Part
 	// All is the whole history.
 	All
+	// Staged is what the next commit would add to HEAD.
+	Staged
 )
 
 // Options say how to report. The zero value is a plain report of files.

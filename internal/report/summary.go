@@ -53,6 +53,16 @@ func (t *summary) scanned(s *scanner.Summary) {
 		t.row(label, Safe(t.o.Target))
 		label = ""
 	}
+	if t.o.Scope == Staged {
+		// No change is nothing odd here: a commit may only delete or rename.
+		if s.Blobs == 0 && !s.Incomplete() {
+			t.row(label, "nothing is staged that HEAD does not have")
+			return
+		}
+		t.row(label, fmt.Sprintf("%s staged %s, %s in %s%s", group(s.Blobs), plural(s.Blobs, "file", "files"),
+			size(s.Bytes), duration(s.Elapsed), rate(s.Bytes, s.Elapsed)))
+		return
+	}
 	if s.Bytes == 0 {
 		why := "There was nothing to scan here."
 		if t.o.Scope == Part {
@@ -83,7 +93,11 @@ func (t *summary) found(s *scanner.Summary) {
 		t.row("Found", "no keys")
 	}
 	if s.Known > 0 {
-		t.row("", fmt.Sprintf("%s %s not counted: it stood there before this part of history", group(int64(s.Known)), plural(s.Known, "key", "keys")))
+		before := "it stood there before this part of history"
+		if t.o.Scope == Staged {
+			before = "HEAD has it in the same file"
+		}
+		t.row("", fmt.Sprintf("%s %s not counted: %s", group(int64(s.Known)), plural(s.Known, "key", "keys"), before))
 	}
 }
 

@@ -71,4 +71,19 @@ func TestSourcesConform(t *testing.T) {
 		}
 		Conform(t, 200, func(*testing.T) scanner.Source { return scanner.Folder(dir) })
 	})
+	t.Run("staged", func(t *testing.T) {
+		g := repo(t)
+		for i := range 300 {
+			g.Write(fmt.Sprintf("staged/%d", i), fmt.Sprint("staged ", i))
+		}
+		g.Git("add", "-A")
+		Conform(t, 300, func(t *testing.T) scanner.Source {
+			s, err := scanner.OpenStaged(g.Dir, scanner.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			return s
+		})
+	})
 }

@@ -1,16 +1,15 @@
 package worktree
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/keyquench/keyquench/scanner/internal/index"
 )
 
 // root is an open directory below which everything is opened, never through a
@@ -87,6 +86,20 @@ func (r *root) openStepwise(path string, flags int) (int, error) {
 	}
 }
 
+// folder is an open directory. Its methods take the name of an entry, one
+// element, and follow no link.
+type folder struct{ fd int }
+
+// openFolder opens the directory at a local path, "" for the root.
+func (r *root) openFolder(path string) (folder, error) {
+	fd, err := r.openat(path, unix.O_RDONLY|unix.O_DIRECTORY)
+	return folder{fd}, err
+}
+
+func (d folder) close() { unix.Close(d.fd) }
+
+type openFile = rawFile
+
 // rawFile reads a descriptor without the poller, which regular files do not
 // need and which costs two system calls for each.
 type rawFile int
@@ -106,8 +119,9 @@ func (f rawFile) Close() error { return unix.Close(int(f)) }
 
 // open opens a regular file. O_NONBLOCK keeps it from waiting for the other end
 // of a pipe; what was opened is looked at before anything is read.
-func (r *root) open(path string) (rawFile, int64, error) {
-	fd, err := r.openat(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+func (d folder) open(name string) (rawFile, int64, error) {
+	const flags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := retry(func() (int, error) { return unix.Openat(d.fd, name, flags, 0) })
 	switch err {
 	case nil:
 	case unix.ELOOP:
@@ -129,77 +143,72 @@ func (r *root) open(path string) (rawFile, int64, error) {
 	return rawFile(fd), st.Size, nil
 }
 
-func (r *root) openFile(path string) (*os.File, error) {
-	f, _, err := r.open(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.SetNonblock(int(f), false); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return os.NewFile(uintptr(f), path), nil
-}
-
-func (r *root) readLink(p string) (string, error) {
-	dir, name := path.Split(p)
-	fd, err := r.openat(strings.TrimSuffix(dir, "/"), unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return "", err
-	}
-	defer unix.Close(fd)
+func (d folder) readLink(name string) (string, error) {
 	buf := make([]byte, unix.PathMax) // no link is longer
-	n, err := retry(func() (int, error) { return unix.Readlinkat(fd, name, buf) })
+	n, err := retry(func() (int, error) { return unix.Readlinkat(d.fd, name, buf) })
 	if err != nil {
 		return "", err
 	}
 	return string(buf[:n]), nil
 }
 
-// readDir appends the content of a directory, unsorted, and tells which
-// directory it is. A name that cannot be looked at has its error.
-func (r *root) readDir(dir string, entries []dirEntry) ([]dirEntry, ancestor, error) {
-	fd, err := r.openat(dir, unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != nil {
-		return entries, ancestor{}, err
-	}
-	f := os.NewFile(uintptr(fd), dir)
-	defer f.Close()
+// list appends what the directory holds, unsorted, and tells which directory it
+// is. A name that cannot be looked at has its error. It is called once for each
+// opening. buf is scratch memory.
+func (d folder) list(entries []dirEntry, buf *[]byte) ([]dirEntry, ancestor, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := unix.Fstat(d.fd, &st); err != nil {
 		return entries, ancestor{}, err
 	}
 	self := ancestor{dev: uint64(st.Dev), ino: st.Ino}
-	names, err := f.Readdirnames(-1)
-	if err != nil {
-		return entries, self, err
+	if *buf == nil {
+		*buf = make([]byte, 32<<10) // what libraries of C ask for
 	}
-	for _, name := range names {
-		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			entries = append(entries, dirEntry{sortKey: name, err: fmt.Errorf("stat: %w", err)})
-			continue
+	for {
+		n, err := retry(func() (int, error) { return unix.Getdents(d.fd, *buf) })
+		if err != nil || n <= 0 {
+			return entries, self, err
 		}
-		entries = append(entries, newDirEntry(name, &st))
+		entries = d.parse(entries, (*buf)[:n])
 	}
-	return entries, self, nil
 }
 
-func newDirEntry(name string, st *unix.Stat_t) dirEntry {
-	e := dirEntry{sortKey: name, size: st.Size, executable: st.Mode&0o100 != 0}
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-		e.kind = kindRegular
-	case unix.S_IFLNK:
-		e.kind = kindSymlink
-	case unix.S_IFDIR:
-		e.kind = kindDir
-		e.sortKey = name + "/"
+// parse reads records of struct linux_dirent64: the inode and an offset, 8
+// bytes each, the record's length, 2 bytes, the type and the name with a NUL.
+func (d folder) parse(entries []dirEntry, records []byte) []dirEntry {
+	const lengthAt, typeAt, nameAt = 16, 18, 19
+	for len(records) > nameAt {
+		n := int(binary.NativeEndian.Uint16(records[lengthAt:]))
+		if n <= nameAt || n > len(records) {
+			break
+		}
+		name, _, _ := bytes.Cut(records[nameAt:n], []byte{0})
+		kind := records[typeAt]
+		records = records[n:]
+		if string(name) != "." && string(name) != ".." {
+			entries = append(entries, d.entry(string(name), kind))
+		}
 	}
-	e.stat = index.Stat{
-		CTime: index.Time{Sec: uint32(st.Ctim.Sec), Nsec: uint32(st.Ctim.Nsec)},
-		MTime: index.Time{Sec: uint32(st.Mtim.Sec), Nsec: uint32(st.Mtim.Nsec)},
-		Dev:   uint32(st.Dev), Ino: uint32(st.Ino), UID: st.Uid, GID: st.Gid,
-		SizeBytes: uint32(st.Size),
+	return entries
+}
+
+// entry is one name. File systems that keep no types in their directories have
+// it looked up.
+func (d folder) entry(name string, kind byte) dirEntry {
+	if kind == unix.DT_UNKNOWN {
+		var st unix.Stat_t
+		if err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return dirEntry{sortKey: name, err: fmt.Errorf("stat: %w", err)}
+		}
+		kind = byte(st.Mode & unix.S_IFMT >> 12) // DT_ constants are S_IF ones, shifted
 	}
-	return e
+	switch kind {
+	case unix.DT_REG:
+		return dirEntry{sortKey: name, kind: kindRegular}
+	case unix.DT_LNK:
+		return dirEntry{sortKey: name, kind: kindSymlink}
+	case unix.DT_DIR:
+		return dirEntry{sortKey: name + "/", kind: kindDir}
+	}
+	return dirEntry{sortKey: name}
 }

@@ -3,19 +3,16 @@
 package worktree
 
 import (
-	"fmt"
+	"errors"
 	"io/fs"
 	"os"
 	"strings"
 	"syscall"
-
-	"github.com/keyquench/keyquench/scanner/internal/index"
 )
 
 // root keeps everything below a directory with os.Root. Links are looked for
 // before each open, so a tree that changes meanwhile can send us to another
-// place, but to none outside of it. Of the stat data Git compares only the
-// modification time and the size are portable; the rest stays zero.
+// place, but to none outside of it.
 type root struct{ dir *os.Root }
 
 func openRoot(dir string) (*root, error) {
@@ -68,11 +65,6 @@ func (r *root) open(path string) (*os.File, int64, error) {
 	return f, info.Size(), nil
 }
 
-func (r *root) openFile(path string) (*os.File, error) {
-	f, _, err := r.open(path)
-	return f, err
-}
-
 func (r *root) readLink(path string) (string, error) {
 	if dir, _, ok := cutLast(path); ok {
 		if err := r.check(dir); err != nil {
@@ -90,52 +82,61 @@ func cutLast(path string) (dir, name string, ok bool) {
 	return path[:i], path[i+1:], true
 }
 
-// readDir appends the content of a directory, unsorted. It cannot tell which
-// directory it is, so circles end only at maxDepth.
-func (r *root) readDir(dir string, entries []dirEntry) ([]dirEntry, ancestor, error) {
-	self := ancestor{}
-	name := "."
-	if dir != "" {
-		name = dir
-		if err := r.check(dir); err != nil {
-			return entries, self, err
+type openFile = *os.File
+
+// folder is a directory, kept as its path.
+type folder struct {
+	root *root
+	path string
+}
+
+// openFolder takes a local path, "" for the root.
+func (r *root) openFolder(path string) (folder, error) {
+	if path != "" {
+		err := r.check(path)
+		if errors.Is(err, errSymlink) {
+			err = syscall.ENOTDIR // only what an opened file is may be told so
+		}
+		if err != nil {
+			return folder{}, err
 		}
 	}
-	f, err := r.dir.Open(name)
+	return folder{r, path}, nil
+}
+
+func (d folder) close() {}
+
+func (d folder) open(name string) (*os.File, int64, error) { return d.root.open(join(d.path, name)) }
+
+func (d folder) readLink(name string) (string, error) { return d.root.readLink(join(d.path, name)) }
+
+// list appends what the directory holds, unsorted. It cannot tell which
+// directory it is, so circles end only at maxDepth.
+func (d folder) list(entries []dirEntry, _ *[]byte) ([]dirEntry, ancestor, error) {
+	name := "."
+	if d.path != "" {
+		name = d.path
+	}
+	f, err := d.root.dir.Open(name)
 	if err != nil {
-		return entries, self, err
+		return entries, ancestor{}, err
 	}
 	defer f.Close()
 	list, err := f.ReadDir(-1)
-	if err != nil {
-		return entries, self, err
+	for _, e := range list {
+		entries = append(entries, newDirEntry(e))
 	}
-	for _, d := range list {
-		info, err := d.Info()
-		if err != nil {
-			entries = append(entries, dirEntry{sortKey: d.Name(), err: fmt.Errorf("stat: %w", err)})
-			continue
-		}
-		entries = append(entries, newDirEntry(info))
-	}
-	return entries, self, nil
+	return entries, ancestor{}, err
 }
 
-func newDirEntry(info fs.FileInfo) dirEntry {
-	e := dirEntry{sortKey: info.Name(), size: info.Size(), executable: info.Mode()&0o100 != 0}
-	switch mode := info.Mode(); {
-	case mode.IsRegular():
-		e.kind = kindRegular
-	case mode.IsDir():
-		e.kind = kindDir
-		e.sortKey += "/"
-	case mode&fs.ModeSymlink != 0:
-		e.kind = kindSymlink
+func newDirEntry(d fs.DirEntry) dirEntry {
+	switch t := d.Type(); {
+	case t.IsRegular():
+		return dirEntry{sortKey: d.Name(), kind: kindRegular}
+	case t.IsDir():
+		return dirEntry{sortKey: d.Name() + "/", kind: kindDir}
+	case t&fs.ModeSymlink != 0:
+		return dirEntry{sortKey: d.Name(), kind: kindSymlink}
 	}
-	t := info.ModTime()
-	e.stat = index.Stat{
-		MTime:     index.Time{Sec: uint32(t.Unix()), Nsec: uint32(t.Nanosecond())},
-		SizeBytes: uint32(info.Size()),
-	}
-	return e
+	return dirEntry{sortKey: d.Name()}
 }

@@ -16,14 +16,16 @@ func (t *Tree) nested(dir string, git *dirEntry) (infoExclude string, ok bool) {
 	gitPath := join(dir, ".git")
 	switch git.kind {
 	case kindDir:
-		entries, _, err := t.root.readDir(gitPath, nil)
+		r := t.Reader()
+		defer r.Close()
+		entries, _, err := r.entries(gitPath, nil)
 		if err != nil {
 			// Nobody can tell; the outer rules must not hide files of it.
 			return "", true
 		}
 		return gitPath + "/info/exclude", isGitDir(entries)
 	case kindRegular:
-		data, err := t.readRegular(gitPath, nil, maxGitFileBytes)
+		data, err := t.readRegular(gitPath, maxGitFileBytes)
 		target, found := strings.CutPrefix(string(data), "gitdir: ")
 		if err != nil || !found {
 			return "", err != nil

@@ -17,7 +17,7 @@ import (
 
 // openBoth opens a tree in both ways of finding a path: by openat2 and, as on
 // older kernels, element by element.
-func openBoth(t *testing.T, dir string, test func(t *testing.T, tree *Tree)) {
+func openBoth(t *testing.T, dir string, test func(t *testing.T, r *Reader)) {
 	for _, name := range []string{"openat2", "stepwise"} {
 		t.Run(name, func(t *testing.T) {
 			tree, err := Open(dir, Options{}, nil)
@@ -26,7 +26,9 @@ func openBoth(t *testing.T, dir string, test func(t *testing.T, tree *Tree)) {
 			}
 			defer tree.Close()
 			tree.root.stepwise.Store(name == "stepwise")
-			test(t, tree)
+			r := tree.Reader()
+			defer r.Close()
+			test(t, r)
 		})
 	}
 }
@@ -54,7 +56,7 @@ func TestReadStaysInTheTree(t *testing.T) {
 	must(t, err)
 	defer unix.Close(sock)
 	must(t, unix.Bind(sock, &unix.SockaddrUnix{Name: filepath.Join(root, "socket")}))
-	openBoth(t, root, func(t *testing.T, tree *Tree) {
+	openBoth(t, root, func(t *testing.T, r *Reader) {
 		for _, tt := range []struct {
 			path, want string
 			err        error
@@ -82,7 +84,7 @@ func TestReadStaysInTheTree(t *testing.T) {
 			{path: "in/", err: fs.ErrInvalid},
 			{path: "in/file\x00", err: fs.ErrInvalid},
 		} {
-			got, err := tree.Read(tt.path, nil, 1000)
+			got, err := r.Read(tt.path, nil, 1000)
 			if through := strings.HasPrefix(tt.path, "out/") || strings.HasPrefix(tt.path, "inlink/"); through {
 				if err == nil {
 					t.Errorf("Read(%q) = %q, want an error: a link is on the way", tt.path, got)
@@ -101,6 +103,11 @@ func TestReadKeepsToItsLimit(t *testing.T) {
 	content := strings.Repeat("0123456789", 1000)
 	write(t, filepath.Join(dir, "file"), content)
 	must(t, os.Symlink("12345", filepath.Join(dir, "link")))
+	tree, err := Open(dir, Options{Plain: true}, nil)
+	must(t, err)
+	defer tree.Close()
+	r := tree.Reader()
+	defer r.Close()
 	for _, tt := range []struct {
 		path  string
 		limit int64
@@ -112,12 +119,12 @@ func TestReadKeepsToItsLimit(t *testing.T) {
 		{"link", 5, nil},
 		{"link", 4, ErrTooLarge},
 	} {
-		if got, err := Read(dir, tt.path, nil, tt.limit); !errors.Is(err, tt.err) || err != nil && got != nil {
+		if got, err := r.Read(tt.path, nil, tt.limit); !errors.Is(err, tt.err) || err != nil && got != nil {
 			t.Errorf("Read(%s, limit %d) = %d bytes, %v, want %v", tt.path, tt.limit, len(got), err, tt.err)
 		}
 	}
 	buf := make([]byte, 5, 20_000)
-	got, err := Read(dir, "file", buf, 10_000)
+	got, err := r.Read("file", buf, 10_000)
 	if err != nil || string(got) != content || &got[0] != &buf[0] {
 		t.Errorf("Read(file, large buffer) = %d bytes, %v, want all in the buffer", len(got), err)
 	}
@@ -130,22 +137,22 @@ func TestReadKeepsToItsLimit(t *testing.T) {
 	}
 }
 
-func TestOpenFileStreams(t *testing.T) {
+func TestOpenStreams(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a/file"), "content")
 	must(t, os.Symlink("file", filepath.Join(dir, "a/link")))
-	openBoth(t, dir, func(t *testing.T, tree *Tree) {
-		f, err := tree.OpenFile("a/file")
+	openBoth(t, dir, func(t *testing.T, r *Reader) {
+		f, err := r.Open("a/file")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
 		if got, err := io.ReadAll(f); err != nil || string(got) != "content" {
-			t.Errorf("OpenFile: read %q, %v, want %q", got, err, "content")
+			t.Errorf("Open: read %q, %v, want %q", got, err, "content")
 		}
 		for _, path := range []string{"a/link", "a", "../x", ""} {
-			if _, err := tree.OpenFile(path); err == nil {
-				t.Errorf("OpenFile(%q) gave no error", path)
+			if _, err := r.Open(path); err == nil {
+				t.Errorf("Open(%q) gave no error", path)
 			}
 		}
 	})

@@ -14,8 +14,9 @@ import (
 )
 
 // Tree is an open directory tree. Its methods may be called at once, except
-// Close, so that workers can list and read different directories side by side:
-// Walk is no more than List, called for one directory after the other.
+// Close. Workers list and read different directories side by side, each with a
+// Reader of its own: Walk is no more than one Reader that lists one directory
+// after the other.
 type Tree struct {
 	root     *root
 	options  Options
@@ -54,9 +55,10 @@ type Listing struct {
 	entries []dirEntry
 }
 
-// Open opens the tree below root, which may itself be a symbolic link. Ignore
-// files of the options that cannot be read are given to skip, which may be nil
-// when there are none.
+// Open opens the tree below root, which may itself be a symbolic link. Of the
+// ignore files in the options, InfoExclude is given to skip when it cannot be
+// read; skip may be nil when it is "". The user's own, Excludes, lie outside of
+// what is scanned, and without them nothing is missed.
 func Open(root string, o Options, skip func(path string, err error)) (*Tree, error) {
 	r, err := openRoot(root)
 	if err != nil {
@@ -66,32 +68,35 @@ func Open(root string, o Options, skip func(path string, err error)) (*Tree, err
 	if o.Plain {
 		return t, nil
 	}
-	add := func(path string) *ruleSet {
-		data, err := readOutside(path)
-		if err == nil {
-			var next *rules
-			if next, err = t.rules.with(0, data); err == nil {
-				t.rules = next
-				return next.set
-			}
-		}
-		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-			skip(path, fmt.Errorf("read ignore rules: %w", err))
-		}
-		return nil
-	}
 	for _, path := range o.Excludes {
-		if set := add(path); set != nil {
-			t.excludes = append(t.excludes, set)
+		if t.add(path) == nil {
+			t.excludes = append(t.excludes, t.rules.set)
 		}
 	}
-	if o.InfoExclude != "" {
-		add(o.InfoExclude)
+	if o.InfoExclude == "" {
+		return t, nil
+	}
+	if err := t.add(o.InfoExclude); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		skip(o.InfoExclude, fmt.Errorf("read ignore rules: %w", err))
 	}
 	return t, nil
 }
 
-// Close releases the tree. No other method may be running.
+// add adds the rules of an ignore file from outside the tree.
+func (t *Tree) add(path string) error {
+	data, err := readOutside(path)
+	if err != nil {
+		return err
+	}
+	next, err := t.rules.with(0, data)
+	if err != nil {
+		return err
+	}
+	t.rules = next
+	return nil
+}
+
+// Close releases the tree. No other method may be running, no Reader be in use.
 func (t *Tree) Close() error { return t.root.close() }
 
 // Root is the directory to begin with.
@@ -105,13 +110,14 @@ func (t *Tree) Root() Dir {
 
 // List puts the content of d into l: the files to visit, and the directories
 // that may hold more of them. What cannot be read goes to skip.
-func (t *Tree) List(d Dir, l *Listing, skip func(path string, err error)) {
+func (r *Reader) List(d Dir, l *Listing, skip func(path string, err error)) {
+	t := r.tree
 	l.Files, l.Dirs = l.Files[:0], l.Dirs[:0]
 	if d.depth > maxDepth {
 		skip(d.path, fmt.Errorf("read directory: %w: over %d", ErrTooDeep, maxDepth))
 		return
 	}
-	entries, self, err := t.root.readDir(d.path, l.entries[:0])
+	entries, self, err := r.entries(d.path, l.entries[:0])
 	l.entries = entries
 	if err != nil {
 		skip(d.path, fmt.Errorf("read directory: %w", err))
@@ -167,7 +173,6 @@ func (t *Tree) listDir(d *Dir, path string, l *Listing) {
 func (t *Tree) listFile(d *Dir, path string, e *dirEntry, l *Listing, skip func(string, error)) {
 	entry := find(d.tracked, path)
 	f := e.file(path)
-	f.Entry = entry
 	f.Tracked = entry != nil || d.sparse
 	if e.kind == kindSpecial {
 		if entry != nil {
@@ -211,7 +216,7 @@ func (t *Tree) addRules(d *Dir, base int, path string, skip func(string, error))
 	if path == "" {
 		return
 	}
-	data, err := t.readRegular(path, nil, maxRulesBytes)
+	data, err := t.readRegular(path, maxRulesBytes)
 	if err == nil {
 		var next *rules
 		if next, err = d.rules.with(base, data); err == nil {

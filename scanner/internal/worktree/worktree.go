@@ -44,7 +44,8 @@ type Options struct {
 	// copied, and its entries must be in order, as package index leaves them.
 	Index *index.Index
 	// Excludes are the user's ignore files (core.excludesFile), the weakest
-	// first. They hold in nested repositories too. Missing ones are fine.
+	// first. They hold in nested repositories too. Ones that are missing or
+	// cannot be read are fine.
 	Excludes []string
 	// InfoExclude is the repository's own ignore file (info/exclude in its
 	// common directory). It is stronger than Excludes, weaker than .gitignore.
@@ -64,22 +65,14 @@ type File struct {
 	// Path is relative to the root and separated by slashes. Its bytes come
 	// from the disk: line breaks, escape bytes and invalid UTF-8 included.
 	Path string
-	// Entry is the file's first entry in Options.Index, nil when it has none.
-	// Entry.Stat == Stat is Git's first test for an unchanged file.
-	Entry *index.Entry
-	// Tracked tells that the file has an Entry or lies in a directory that a
-	// sparse index lists as a whole.
+	// Tracked tells that the index names the file, or as a whole, in a sparse
+	// one, a directory it lies in.
 	Tracked bool
 	// Ignored tells that the file is visited only because of Options.Ignored.
 	Ignored bool
-	// Mode is the one Git would record, index.ModeSymlink among them.
-	Mode uint32
-	Stat index.Stat
-	Size int64
+	// Symlink tells that it is a symbolic link; Read gives its target.
+	Symlink bool
 }
-
-// Symlink tells whether the file is a symbolic link; Read gives its target.
-func (f *File) Symlink() bool { return f.Mode == index.ModeSymlink }
 
 // Walk calls visit for each file below root, in the order of the bytes of their
 // paths. It visits
@@ -104,24 +97,16 @@ func Walk(ctx context.Context, root string, o Options, visit func(File) error, s
 		return err
 	}
 	defer t.Close()
-	w := walker{tree: t, visit: visit, skip: skip}
+	r := t.Reader()
+	defer r.Close()
+	w := walker{reader: r, visit: visit, skip: skip}
 	return w.walk(ctx, t.Root(), 0)
 }
 
-// Read is Tree.Read for one file below root.
-func Read(root, path string, buf []byte, limit int64) ([]byte, error) {
-	t, err := Open(root, Options{Plain: true}, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
-	return t.Read(path, buf, limit)
-}
-
 type walker struct {
-	tree  *Tree
-	visit func(File) error
-	skip  func(path string, err error)
+	reader *Reader
+	visit  func(File) error
+	skip   func(path string, err error)
 	// levels are the listings of the open directories, kept for reuse.
 	levels []*Listing
 }
@@ -134,7 +119,7 @@ func (w *walker) walk(ctx context.Context, d Dir, level int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w.tree.List(d, l, w.skip)
+	w.reader.List(d, l, w.skip)
 	dirs := l.Dirs
 	for _, f := range l.Files {
 		for len(dirs) > 0 && dirBefore(dirs[0].path, f.Path) {

@@ -16,8 +16,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/keyquench/keyquench/scanner/internal/index"
 )
 
 func TestPlainVisitsAllButStoredObjects(t *testing.T) {
@@ -64,31 +62,17 @@ func TestPlainVisitsAllButStoredObjects(t *testing.T) {
 	}
 }
 
-func TestWalkComparesStatWithIndex(t *testing.T) {
+func TestWalkTellsTrackedFilesAndLinks(t *testing.T) {
 	r := newRepo(t, t.TempDir())
-	write(t, filepath.Join(r.dir, "dir/same"), "x")
-	write(t, filepath.Join(r.dir, "changed"), "x")
-	write(t, filepath.Join(r.dir, "run"), "x")
-	must(t, os.Chmod(filepath.Join(r.dir, "run"), 0o755))
+	write(t, filepath.Join(r.dir, "dir/file"), "x")
 	must(t, os.Symlink("dir", filepath.Join(r.dir, "link")))
 	r.git("", "add", ".")
-	write(t, filepath.Join(r.dir, "changed"), "longer")
-	want := map[string]struct {
-		same bool
-		mode uint32
-	}{
-		"changed": {false, index.ModeFile}, "dir/same": {true, index.ModeFile},
-		"link": {true, index.ModeSymlink}, "run": {true, index.ModeExecutable},
+	write(t, filepath.Join(r.dir, "new"), "x")
+	want := []File{
+		{Path: "dir/file", Tracked: true}, {Path: "link", Tracked: true, Symlink: true}, {Path: "new"},
 	}
-	files := walk(t, r.dir, Options{Index: r.index()}).files
-	if len(files) != len(want) {
-		t.Errorf("Walk gave %d files, want %d", len(files), len(want))
-	}
-	for _, f := range files {
-		w := want[f.Path]
-		if f.Entry == nil || (f.Stat == f.Entry.Stat) != w.same || f.Mode != w.mode || f.Symlink() != (f.Path == "link") {
-			t.Errorf("Walk gave %+v with entry %+v, want %+v", f, f.Entry, w)
-		}
+	if files := walk(t, r.dir, Options{Index: r.index()}).files; !slices.Equal(files, want) {
+		t.Errorf("Walk gave %+v, want %+v", files, want)
 	}
 }
 
@@ -156,7 +140,7 @@ func TestWalkNamesWhatItCannotRead(t *testing.T) {
 	must(t, os.Symlink("../rules", filepath.Join(r.dir, "link/.gitignore")))
 	write(t, filepath.Join(r.dir, "rules"), "*.o\n")
 	nowhere := filepath.Join(r.dir, "rules/not/there")
-	w := walk(t, r.dir, Options{Index: ix, Excludes: []string{t.TempDir(), nowhere}, InfoExclude: filepath.Join(r.dir, "gone")})
+	w := walk(t, r.dir, Options{Index: ix, Excludes: []string{t.TempDir(), nowhere}, InfoExclude: t.TempDir()})
 	diff(t, "visited", w.paths(nil), []string{"conflict", "link/.gitignore", "link/x.o", "rules", "sub/.gitignore", "sub/x"})
 	if len(w.skips) != 3 || !errors.Is(w.skips["now-a-pipe"], ErrNotRegular) || !errors.Is(w.skips["sub/.gitignore"], ErrTooLarge) {
 		t.Errorf("skips = %v, want the pipe, the ignore file and the directory given as one", w.skips)
@@ -173,14 +157,14 @@ func TestListNamesWhatVanished(t *testing.T) {
 	write(t, filepath.Join(dir, "root/gone/x"), "x")
 	write(t, filepath.Join(dir, "root/swapped/x"), "x")
 	write(t, filepath.Join(dir, "outside/secret"), "x")
-	openBoth(t, filepath.Join(dir, "root"), func(t *testing.T, tree *Tree) {
+	openBoth(t, filepath.Join(dir, "root"), func(t *testing.T, r *Reader) {
 		must(t, os.MkdirAll(filepath.Join(dir, "root/gone"), 0o777))
 		os.Remove(filepath.Join(dir, "root/swapped"))
 		must(t, os.MkdirAll(filepath.Join(dir, "root/swapped"), 0o777))
 		skips := map[string]error{}
 		skip := func(path string, err error) { skips[path] = err }
 		var root, l Listing
-		tree.List(tree.Root(), &root, skip)
+		r.List(r.tree.Root(), &root, skip)
 		if len(root.Dirs) != 2 || root.Dirs[0].Path() != "gone" || len(skips) != 0 {
 			t.Fatalf("List(root) = %+v, skips %v", root.Dirs, skips)
 		}
@@ -188,7 +172,7 @@ func TestListNamesWhatVanished(t *testing.T) {
 		must(t, os.RemoveAll(filepath.Join(dir, "root/swapped")))
 		must(t, os.Symlink("../outside", filepath.Join(dir, "root/swapped")))
 		for _, d := range root.Dirs {
-			tree.List(d, &l, skip)
+			r.List(d, &l, skip)
 			if len(l.Files)+len(l.Dirs) != 0 {
 				t.Errorf("List(%q) = %+v, want nothing", d.Path(), l.Files)
 			}
@@ -256,7 +240,8 @@ func TestWalkBoundsDepth(t *testing.T) {
 	must(t, err)
 	defer tree.Close()
 	var l Listing
-	tree.List(Dir{depth: maxDepth + 1}, &l, func(_ string, err error) {
+	r := tree.Reader()
+	r.List(Dir{depth: maxDepth + 1}, &l, func(_ string, err error) {
 		if !errors.Is(err, ErrTooDeep) {
 			t.Errorf("List error = %v, want %v", err, ErrTooDeep)
 		}
@@ -300,7 +285,9 @@ func TestListServesWorkers(t *testing.T) {
 	var list func(d Dir)
 	list = func(d Dir) {
 		var l Listing
-		tree.List(d, &l, func(path string, err error) { t.Errorf("skip(%q, %v)", path, err) })
+		r := tree.Reader()
+		defer r.Close()
+		r.List(d, &l, func(path string, err error) { t.Errorf("skip(%q, %v)", path, err) })
 		for _, d := range l.Dirs {
 			group.Go(func() { list(d) })
 		}

@@ -1,0 +1,220 @@
+package scanner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/keyquench/keyquench/rules"
+	"github.com/keyquench/keyquench/scanner/internal/gitdir"
+	"github.com/keyquench/keyquench/scanner/internal/index"
+	"github.com/keyquench/keyquench/scanner/internal/oid"
+	"github.com/keyquench/keyquench/scanner/internal/pack"
+)
+
+// Staged is the Source of what the next commit would contain and HEAD does not
+// have at the same path: it compares the index with HEAD's tree and reads the
+// blobs that differ. A key that HEAD's version of the same file has already is
+// counted as known, and not found. Like any Source it is read once.
+//
+// It is made for a hook that runs before every commit, and opens as little of
+// the repository as the answer needs: no list of refs, no pack but those that
+// hold HEAD's commit and the trees on the way to a change.
+//
+// Directories whose cached tree in the index has the name of HEAD's tree are
+// taken for unchanged. The cached tree is what git writes the commit from
+// without looking at the entries again, so that what a forged one hides from
+// us, the commit does not contain. All else is compared entry by entry.
+type Staged struct {
+	repo    *Repo
+	path    string // of git
+	readers sync.Pool
+	head    ObjectID // HEAD's tree, or zero
+}
+
+// OpenStaged opens the repository that path lies in, or that the environment
+// names, for a scan of its index. The error wraps ErrNotRepository when there
+// is none; a bare repository without an index is an error, too.
+func OpenStaged(path string, o Options) (*Staged, error) {
+	if o.Getenv == nil {
+		o.Getenv = func(string) string { return "" }
+	}
+	dirs, err := gitdir.Discover(path, gitdir.EnvFrom(o.Getenv))
+	if err != nil {
+		return nil, err
+	}
+	if dirs.WorkTree == "" { // inside .git there is an index, too
+		if _, err := os.Lstat(dirs.IndexFile); errors.Is(err, fs.ErrNotExist) {
+			return nil, hinted(errNoIndex, "scan its history instead")
+		}
+	}
+	store, err := pack.OpenLazy(dirs.ObjectDir, dirs.AlternateDirs, dirs.Format, pack.Limits{})
+	if err != nil {
+		return nil, fmt.Errorf("open object store: %w", err)
+	}
+	return &Staged{repo: &Repo{dirs: dirs, store: store, partial: dirs.Promisor}, path: o.Getenv("PATH")}, nil
+}
+
+var errNoIndex = errors.New("bare repository: it has no index, and nothing is committed from it")
+
+// Close gives back what is held open. No Blob may be used afterwards.
+func (s *Staged) Close() { s.repo.Close() }
+
+// Root is Repo.Root.
+func (s *Staged) Root() string { return s.repo.Root() }
+
+// GitDir is where the repository, or the linked work tree, keeps its own files.
+func (s *Staged) GitDir() string { return s.repo.dirs.GitDir }
+
+// A worker takes up to partStaged blobs at a time, and fewer when there would
+// not be partsStaged Parts to keep all workers busy.
+const (
+	partStaged  = 64
+	partsStaged = 32
+)
+
+// Parts compares the index with HEAD and hands out the blobs that are new. The
+// index's checksum is compared while they are read: a wrong one ends the scan.
+func (s *Staged) Parts(ctx context.Context) iter.Seq2[Part, error] {
+	return func(yield func(Part, error) bool) {
+		more := true
+		err := s.compare(ctx, func(d *stagedDiff) {
+			if len(d.skips) > 0 {
+				more = yield(errorsPart(d.skips), nil)
+			}
+			s.readers.Put(d.reader)
+			step := max(1, min(partStaged, len(d.changes)/partsStaged))
+			for some := range slices.Chunk(d.changes, step) {
+				if more = more && yield(s.part(some), nil); !more {
+					return
+				}
+			}
+		})
+		if err != nil && more {
+			yield(nil, err)
+		}
+	}
+}
+
+// compare finds out what is staged.
+func (s *Staged) compare(ctx context.Context, found func(*stagedDiff)) error {
+	d := &stagedDiff{repo: s.repo, reader: s.repo.store.Reader()}
+	var err error
+	if s.head, err = s.headTree(d.reader); err != nil {
+		return fmt.Errorf("read HEAD: %w", err)
+	}
+	use := func(l *index.Listing) error {
+		if err := d.all(ctx, l, s.head); err != nil {
+			return err
+		}
+		found(d)
+		return nil
+	}
+	err = index.List(s.repo.dirs.IndexFile, s.repo.dirs.Format, use)
+	if errors.Is(err, index.ErrUnknownExtension) || errors.Is(err, index.ErrVersion) {
+		return s.askGit(ctx, err, use)
+	}
+	return err
+}
+
+// headTree names the tree of the commit that is checked out; zero when there is
+// no commit yet. Other than Repo.headTree it does not pass over what is broken.
+func (s *Staged) headTree(reader *pack.Reader) (ObjectID, error) {
+	head, err := s.repo.dirs.Head()
+	if err != nil || head.Target.IsZero() {
+		return ObjectID{}, err
+	}
+	kind, data, err := reader.Lookup(head.Target.Bytes())
+	if err == nil && kind != pack.Commit {
+		err = fmt.Errorf("%s is a %s, not a commit: %w", head.Target, kind, pack.ErrCorrupt)
+	}
+	if err != nil {
+		return ObjectID{}, err
+	}
+	c, err := parseCommit(data, s.repo.store.Format())
+	if err != nil {
+		return ObjectID{}, fmt.Errorf("%s: %w", head.Target, err)
+	}
+	return oid.FromBytes(c.tree), nil
+}
+
+// part reads some of the blobs.
+func (s *Staged) part(changes []change) Part {
+	return func(ctx context.Context) iter.Seq2[Blob, error] {
+		return func(yield func(Blob, error) bool) {
+			reader, ok := s.readers.Get().(*pack.Reader)
+			if !ok {
+				reader = s.repo.store.Reader()
+			}
+			defer s.readers.Put(reader)
+			for _, c := range changes {
+				if ctx.Err() != nil {
+					return
+				}
+				kind, data, err := reader.Lookup(c.id.Bytes())
+				if err == nil && kind != pack.Blob {
+					err = fmt.Errorf("a %s, not a file's content: %w", kind, pack.ErrCorrupt)
+				}
+				b := Blob{Kind: Content, ID: c.id, Path: c.path, Data: data}
+				if err != nil {
+					b, err = Blob{}, s.unreadable(c, err)
+				}
+				if !yield(b, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// unreadable names a staged file that could not be read.
+func (s *Staged) unreadable(c change, err error) error {
+	if p, ok := pack.IsProblem(err); ok {
+		err = p.Err // it is named below
+	}
+	err = fmt.Errorf("staged %s: %w", c.id, err)
+	if s.repo.partial && errors.Is(err, pack.ErrMissing) {
+		err = hinted(err, "this is a partial clone: fetch the object with git cat-file -e "+c.id.String()+", and scan again")
+	}
+	return &SkipError{c.path, err}
+}
+
+func (s *Staged) of() *Repo { return s.repo }
+
+// place gives each hit the place where it is staged, or counts it when HEAD
+// has it there.
+func (s *Staged) place(ctx context.Context, run *scan, hits []hit) error {
+	reader := s.repo.store.Reader()
+	tree := pack.None
+	if !s.head.IsZero() {
+		if n, ok := s.repo.store.Lookup(s.head.Bytes()); ok {
+			tree = n
+		}
+	}
+	before := map[string][]rules.Match{} // what HEAD has, by path
+	known := map[string]bool{}
+	for _, h := range hits {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		matches, ok := before[h.blob.Path]
+		if !ok {
+			matches = s.repo.matchesAt(reader, run.set, tree, h.blob.Path)
+			before[h.blob.Path] = matches
+		}
+		if !slices.ContainsFunc(matches, func(m rules.Match) bool { return covers(&m, &h.match) }) {
+			run.groups.add(h, Place{Kind: Content, Path: h.blob.Path, Object: h.blob.ID, Staged: true}, -1, nil)
+			continue
+		}
+		if k := groupKey(&h.match); !known[k] {
+			known[k] = true
+			run.sum.Known++
+		}
+	}
+	return nil
+}
