@@ -341,7 +341,7 @@ func covers(old, m *rules.Match) bool {
 
 // known counts a key that the chosen commits did not add.
 func (p *placing) known(h hit) {
-	if k := groupKey(&h.match); !p.h.chosen.known[k] {
+	if k := h.key; !p.h.chosen.known[k] {
 		p.h.chosen.known[k] = true
 		p.run.sum.Known++
 	}

@@ -66,7 +66,7 @@ func (gs *groups) add(h hit, p Place, order int32, head *Position) {
 	if *gs == nil {
 		*gs = groups{}
 	}
-	k := groupKey(&h.match)
+	k := h.key
 	g := (*gs)[k]
 	if g == nil {
 		g = &group{

@@ -111,12 +111,9 @@ func (h *history) newPlacing(run *scan, hits []hit) *placing {
 		p.graph = h.chosen.graph
 	} else {
 		p.graph = newGraph(p.store, h.nodes, h.repo.tips(p.reader))
+		p.suspect = h.suspects(slices.Collect(maps.Values(p.flagged)))
 	}
 	p.ofHead = p.graph.mark([]pack.Num{h.repo.headCommit(p.reader)})
-	if h.chosen != nil {
-		return p
-	}
-	p.suspect = h.suspects(slices.Collect(maps.Values(p.flagged)))
 	return p
 }
 

@@ -11,20 +11,17 @@ import (
 // taken 64 at a time, a bit of a word each: one pass over hot trees and commits
 // a word.
 func (p *placing) refs(hits []hit) {
-	keys := map[string]bool{}
+	objectsOf := map[string][]pack.Num{} // blobs, messages
 	for _, h := range hits {
-		keys[groupKey(&h.match)] = true
+		objectsOf[h.key] = append(objectsOf[h.key], h.blob.num)
 	}
-	sorted := slices.Sorted(maps.Keys(keys))
 	refs := p.h.repo.namedRefs(p.reader)
-	for batch := range slices.Chunk(sorted, 64) {
-		bit := map[string]uint64{}
+	for batch := range slices.Chunk(slices.Sorted(maps.Keys(objectsOf)), 64) {
+		objects := map[pack.Num]uint64{}
 		for i, k := range batch {
-			bit[k] = 1 << i
-		}
-		objects := map[pack.Num]uint64{} // blobs, messages
-		for _, h := range hits {
-			objects[h.blob.num] |= bit[groupKey(&h.match)]
+			for _, n := range objectsOf[k] {
+				objects[n] |= 1 << i
+			}
 		}
 		p.spread(objects, refs, func(key int, names []string) {
 			if g := p.run.groups[batch[key]]; g != nil {

@@ -82,6 +82,7 @@ type scan struct {
 type hit struct {
 	blob   Blob // Data is nil
 	match  rules.Match
+	key    string // groupKey of the match
 	at     Position
 	secret *Position
 	// ordinal tells apart the places of one key in one blob.
@@ -294,7 +295,7 @@ func (w *worker) keep(b *Blob) {
 	}
 	seen, lines := b.window.seen(), b.window.lines(b.Data)
 	for _, m := range w.matches {
-		h := hit{blob: *b, match: m, at: lines.position(m.Start)}
+		h := hit{blob: *b, match: m, key: groupKey(&m), at: lines.position(m.Start)}
 		h.blob.Data, h.blob.fresh, h.blob.window = nil, nil, nil
 		if m.Key.ID != "" && !m.Key.Secret.IsZero() && len(m.Secrets) > 0 {
 			if p := lines.position(m.Secrets[0].Start); p.Line != h.at.Line {
@@ -302,9 +303,8 @@ func (w *worker) keep(b *Blob) {
 			}
 		}
 		b.window.shift(&h.match)
-		k := groupKey(&m)
-		h.ordinal = seen[k]
-		seen[k]++
+		h.ordinal = seen[h.key]
+		seen[h.key]++
 		w.hits = append(w.hits, h)
 	}
 }

@@ -211,7 +211,7 @@ func (s *Staged) place(ctx context.Context, run *scan, hits []hit) error {
 			run.groups.add(h, Place{Kind: Content, Path: h.blob.Path, Object: h.blob.ID, Staged: true}, -1, nil)
 			continue
 		}
-		if k := groupKey(&h.match); !known[k] {
+		if k := h.key; !known[k] {
 			known[k] = true
 			run.sum.Known++
 		}
