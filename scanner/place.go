@@ -170,7 +170,8 @@ func (p *placing) leads(t pack.Num, depth int) bool {
 	p.state[t] = reading
 	entries := p.candidates(t)
 	if depth == maxTreeDepth && len(entries) > 0 {
-		p.skipOnce(t, fmt.Errorf("trees nest deeper than %d: %w", maxTreeDepth, pack.ErrCorrupt))
+		id := p.store.ID(t)
+		p.run.skip(id.String(), fmt.Errorf("trees nest deeper than %d: %w", maxTreeDepth, pack.ErrCorrupt))
 		entries = nil
 	}
 	kept := entries[:0]
@@ -213,11 +214,6 @@ func (p *placing) candidates(t pack.Num) (list []hotEntry) {
 		}
 	}
 	return list
-}
-
-func (p *placing) skipOnce(t pack.Num, err error) {
-	id := p.store.ID(t)
-	p.run.skip(id.String(), err)
 }
 
 // descend records the sites below a tree that stands at path in commit i. A

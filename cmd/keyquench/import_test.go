@@ -35,11 +35,12 @@ var mayImport = map[string][]string{
 	"action":            {"scanner"},
 
 	"scanner":                   {"rules", "scanner/internal/gitdir", "scanner/internal/index", "scanner/internal/pack", "scanner/internal/worktree"},
+	"scanner/internal/fault":    nil,
 	"scanner/internal/gitdir":   {"scanner/internal/oid"},
-	"scanner/internal/index":    {"scanner/internal/oid"},
+	"scanner/internal/index":    {"scanner/internal/fault", "scanner/internal/oid"},
 	"scanner/internal/inflate":  nil,
 	"scanner/internal/oid":      nil,
-	"scanner/internal/pack":     {"scanner/internal/inflate", "scanner/internal/oid"},
+	"scanner/internal/pack":     {"scanner/internal/fault", "scanner/internal/inflate", "scanner/internal/oid"},
 	"scanner/internal/worktree": {"scanner/internal/index"},
 
 	"rules":                 {"rules/internal/anchor"},

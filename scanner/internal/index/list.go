@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/keyquench/keyquench/scanner/internal/fault"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
 
@@ -41,8 +42,8 @@ func List(path string, f oid.Format, use func(*Listing) error) (err error) {
 		return fmt.Errorf("read index: %w", err)
 	}
 	defer unmap()
-	defer faults()()
-	defer guard(&err)
+	defer fault.Panics()()
+	defer fault.Guard(&err, ErrTruncated)
 	return list(data, f, besides(path), use)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/keyquench/keyquench/scanner/internal/fault"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
 
@@ -107,8 +108,8 @@ func checked(data []byte, f oid.Format, parse func(*parser) error) (*parser, err
 
 // verify compares the checksum. All zeros stand for none (index.skipHash).
 func (p *parser) verify() (err error) {
-	defer faults()()
-	defer guard(&err)
+	defer fault.Panics()()
+	defer fault.Guard(&err, ErrTruncated)
 	if p.sum.IsZero() {
 		return nil
 	}

@@ -69,7 +69,7 @@ func (d *Decoder) block(s *stream, dst []byte, out int) (int, error) {
 				if e&isEnd == 0 {
 					return out, ErrCorrupt
 				}
-				return d.fits(dst, out)
+				return fits(dst, out)
 			}
 			room[out] = byte(e >> 16)
 			out++
@@ -151,7 +151,7 @@ func copyMatch(f, o []byte, distance, length int) {
 }
 
 // fits tells whether a block that ended behind out bytes stayed in dst.
-func (d *Decoder) fits(dst []byte, out int) (int, error) {
+func fits(dst []byte, out int) (int, error) {
 	if out > len(dst) {
 		return len(dst), ErrSize
 	}

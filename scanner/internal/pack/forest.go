@@ -9,6 +9,7 @@ import (
 	"sort"
 	"sync"
 
+	"github.com/keyquench/keyquench/scanner/internal/fault"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
 
@@ -138,7 +139,7 @@ func (f *forest) readHeads() {
 	for w := range workers {
 		lo, hi := len(f.off)*w/workers, len(f.off)*(w+1)/workers
 		wg.Go(func() {
-			defer faults()()
+			defer fault.Panics()()
 			for k := lo; k < hi; k++ {
 				// The error is found again, and named, by the walk.
 				_ = f.readHead(int32(k), inverse)
@@ -150,7 +151,7 @@ func (f *forest) readHeads() {
 
 // readHead fills base and kind of one node.
 func (f *forest) readHead(k int32, inverse func() []int32) (err error) {
-	defer guard(&err)
+	defer fault.Guard(&err, ErrTruncated)
 	f.base[k] = broken
 	if k > 0 && f.off[k-1] == f.off[k] {
 		f.base[k] = twin

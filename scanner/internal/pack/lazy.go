@@ -12,6 +12,7 @@ import (
 
 	"github.com/edsrzf/mmap-go"
 
+	"github.com/keyquench/keyquench/scanner/internal/fault"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
 
@@ -166,8 +167,8 @@ func (p *lazyPack) find(id oid.ID, f oid.Format) (at uint64, ok bool, err error)
 		return 0, false, nil
 	}
 	defer func() { p.broken = err != nil }()
-	defer faults()()
-	defer guard(&err)
+	defer fault.Panics()()
+	defer fault.Guard(&err, ErrTruncated)
 	if p.idx == nil {
 		if p.mapped, err = mapFile(p.base + ".idx"); errors.Is(err, fs.ErrNotExist) {
 			return 0, false, noIndexError{}

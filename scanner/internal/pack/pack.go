@@ -11,8 +11,6 @@ package pack
 
 import (
 	"errors"
-	"fmt"
-	"runtime/debug"
 
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
@@ -151,25 +149,6 @@ type Object struct {
 	// A delta in more than 65,536 pieces gives one span over all of Data.
 	Base  Num
 	Fresh []Span
-}
-
-// guard turns a fault on mapped memory, which is what reading a file that
-// shrank after it was mapped gives, into an error. Any other panic passes.
-func guard(err *error) {
-	if r := recover(); r != nil {
-		if f, ok := r.(interface{ Addr() uintptr }); ok {
-			*err = fmt.Errorf("%w: a mapped file shrank while it was read (fault at %#x)", ErrTruncated, f.Addr())
-			return
-		}
-		panic(r)
-	}
-}
-
-// faults makes faults of this goroutine panic instead of ending the program;
-// the returned function sets the former state again.
-func faults() (restore func()) {
-	old := debug.SetPanicOnFault(true)
-	return func() { debug.SetPanicOnFault(old) }
 }
 
 // ID names object n.

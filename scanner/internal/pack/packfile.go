@@ -10,6 +10,7 @@ import (
 
 	"github.com/edsrzf/mmap-go"
 
+	"github.com/keyquench/keyquench/scanner/internal/fault"
 	"github.com/keyquench/keyquench/scanner/internal/inflate"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
@@ -31,7 +32,7 @@ const packHeader = 12
 // problem gets what is wrong but does not hinder reading.
 func openPack(base, name string, f oid.Format, problem func(error)) (*packFile, error) {
 	p := &packFile{name: name, format: f}
-	defer faults()()
+	defer fault.Panics()()
 	var err error
 	if p.idx, err = readIndex(base+".idx", f); err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func readIndex(path string, f oid.Format) (x *index, err error) {
 		return nil, err
 	}
 	defer m.Unmap()
-	defer guard(&err)
+	defer fault.Guard(&err, ErrTruncated)
 	// Before the copy: a sparse file can claim any size and costs nothing.
 	if _, err := layIndex(m, f); err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func readIndex(path string, f oid.Format) (x *index, err error) {
 
 // check looks at the pack's header and trailer and sets p.data.
 func (p *packFile) check(data []byte, problem func(error)) (err error) {
-	defer guard(&err)
+	defer fault.Guard(&err, ErrTruncated)
 	size := p.format.Size()
 	if len(data) < packHeader {
 		return fmt.Errorf("pack of %d bytes: %w", len(data), ErrTruncated)

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"fmt"
 
+	"github.com/keyquench/keyquench/scanner/internal/fault"
 	"github.com/keyquench/keyquench/scanner/internal/inflate"
 )
 
@@ -137,8 +138,8 @@ func (r *Reader) copy(name []byte, skip func(Num) bool) (Kind, []byte, error) {
 // packed rebuilds the object at offset at of pack p: it follows the chain of
 // bases down, also into other packs, and climbs up again.
 func (r *Reader) packed(p *packFile, at uint64) (kind Kind, data []byte, err error) {
-	defer faults()()
-	defer guard(&err)
+	defer fault.Panics()()
+	defer fault.Guard(&err, ErrTruncated)
 	r.chain = r.chain[:0]
 	for hops := 0; ; {
 		if kind, data = r.cache.get(p, at); data != nil {

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/bits"
 
+	"github.com/keyquench/keyquench/scanner/internal/fault"
 	"github.com/keyquench/keyquench/scanner/internal/inflate"
 )
 
@@ -15,7 +16,7 @@ import (
 // goroutine; units may be walked at once.
 func (p *Plan) Walk(ctx context.Context, u Unit) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		defer faults()()
+		defer fault.Panics()()
 		w := p.workers.Get().(*worker)
 		w.ctx, w.plan, w.yield = ctx, p, yield
 		defer func() {
@@ -181,7 +182,7 @@ func (w *worker) rebuild(f *forest, k int32, base frame) (data []byte, err error
 			w.live = live // a fault leaves its buffer to the collector
 		}
 	}()
-	defer guard(&err)
+	defer fault.Guard(&err, ErrTruncated)
 	if base.lost != nil {
 		return nil, base.lost
 	}
