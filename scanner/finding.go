@@ -132,6 +132,7 @@ type Summary struct {
 	// has not fetched. Shallow counts commits whose parents were not fetched.
 	Missing, Shallow int64
 	Elapsed          time.Duration
+	Cache            CacheUse
 }
 
 // MaxSkips is how many skips a Summary names: enough to act on, and no list of

@@ -81,6 +81,13 @@ func (gs *groups) add(h hit, p Place, order int32, head *Position) {
 	g.see(h, p, order, head)
 }
 
+// setRefs records which refs lead to a key, and how many those are in all.
+func (gs groups) setRefs(key string, names []string, count int) {
+	if g := gs[key]; g != nil {
+		g.finding.Refs, g.finding.RefCount = names, count
+	}
+}
+
 // match keeps what a match says of the key.
 func (g *group) match(m *rules.Match) {
 	if m.Rule.ID < g.rule.ID {

@@ -21,13 +21,17 @@ type history struct {
 	// chosen limits it to what the chosen commits added; nil is everything.
 	chosen *choice
 	meter  *Meter
+	// cached: earlier scans may spare this one work.
+	cached bool
 
 	mu      sync.Mutex
 	nodes   []node
 	edges   [][]edge
 	missing map[oid.ID]bool // what objects refer to and the store does not have
-	shallow int64
 	objects Objects
+
+	past      totals     // of what is not read again
+	hotBefore []pack.Num // trees among that, that lead to hits
 }
 
 // History gives every object of the repository, each once: of all refs, and
@@ -43,9 +47,15 @@ func (h *history) of() *Repo { return h.repo }
 // Parts shares the store out.
 func (h *history) Parts(ctx context.Context) iter.Seq2[Part, error] {
 	return func(yield func(Part, error) bool) {
+		if err := h.repo.openStore(); err != nil {
+			yield(nil, err)
+			return
+		}
 		var want pack.Want
 		if h.chosen != nil {
 			want = h.chosen.want
+		} else {
+			want = h.recall(ctx)
 		}
 		plan := h.repo.store.Plan(want)
 		var problems []error
@@ -73,7 +83,6 @@ type gathered struct {
 	nodes   []node
 	edges   []edge
 	missing map[oid.ID]bool
-	shallow int64
 	objects Objects
 }
 
@@ -149,7 +158,6 @@ func (h *history) lookCommit(g *gathered, o pack.Object) error {
 		n.tree = t
 	}
 	if h.repo.shallow[h.repo.store.ID(o.Num)] {
-		g.shallow++
 		g.nodes = append(g.nodes, n)
 		return nil
 	}
@@ -221,7 +229,6 @@ func (h *history) add(g *gathered) {
 		h.edges = append(h.edges, slices.Clip(g.edges))
 	}
 	maps.Copy(h.missing, g.missing)
-	h.shallow += g.shallow
 	h.objects.Commits += g.objects.Commits
 	h.objects.Trees += g.objects.Trees
 	h.objects.Blobs += g.objects.Blobs
@@ -254,7 +261,10 @@ func (h *history) suspects(blobs []pack.Num) pack.Want {
 		}
 	}
 	marked := h.repo.store.NewWant()
-	queue := slices.Clone(blobs)
+	for _, t := range h.hotBefore {
+		marked.Add(t)
+	}
+	queue := slices.Concat(blobs, h.hotBefore)
 	for len(queue) > 0 {
 		n := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]

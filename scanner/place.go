@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -24,16 +25,18 @@ type site struct {
 func (h *history) place(ctx context.Context, run *scan, hits []hit) error {
 	h.summarize(run)
 	if len(hits) == 0 {
+		h.remember(run, hits, nil)
 		return nil
 	}
 	p := h.newPlacing(run, hits)
 	if err := p.findSites(ctx); err != nil {
 		return err
 	}
-	for _, hit := range hits {
-		p.sight(hit)
+	for i := range hits {
+		p.sight(i, hits[i])
 	}
 	p.refs(hits)
+	h.remember(run, hits, p)
 	return nil
 }
 
@@ -46,7 +49,14 @@ func (h *history) summarize(run *scan) {
 		s.Commits = int64(len(h.chosen.commits))
 		s.Shallow = int64(h.chosen.shallow)
 	} else {
-		s.Shallow = h.shallow
+		s.Blobs += h.past.Blobs
+		s.Bytes += h.past.Bytes
+		s.Cache.Objects += h.past.Objects.Total()
+		for _, n := range h.nodes {
+			if len(h.repo.shallow) > 0 && h.repo.shallow[h.repo.store.ID(n.num)] {
+				s.Shallow++
+			}
+		}
 	}
 	h.nameMissing(run)
 }
@@ -69,7 +79,11 @@ type placing struct {
 	state   []uint8   // of trees, by number: see below
 	hot     map[pack.Num][]hotEntry
 	walked  map[sitePath]bool
-	commits map[int32]*Commit
+	commits commitTexts
+
+	// What the next scan may tell again.
+	told    []sight
+	leading []keyRefs
 }
 
 type sitePath struct {
@@ -97,8 +111,8 @@ func (h *history) newPlacing(run *scan, hits []hit) *placing {
 		h: h, run: run, store: h.repo.store, reader: h.repo.store.Reader(),
 		flagged: map[string]pack.Num{}, sites: map[pack.Num][]site{}, at: map[sitePath]int{},
 		state: make([]uint8, h.repo.store.Len()), hot: map[pack.Num][]hotEntry{}, walked: map[sitePath]bool{},
-		commits: map[int32]*Commit{},
 	}
+	p.commits = commitTexts{store: p.store, reader: p.reader}
 	for _, hit := range hits {
 		if hit.blob.Kind == Content {
 			raw := hit.blob.ID.Bytes()
@@ -264,24 +278,24 @@ func (p *placing) markStaged() {
 	}
 }
 
-// sight turns a hit into sightings, one a site.
-func (p *placing) sight(h hit) {
+// sight turns hit k into sightings, one a site.
+func (p *placing) sight(k int, h hit) {
 	place := Place{Kind: h.blob.Kind, Object: h.blob.ID}
 	if h.blob.Kind != Content {
 		i, ok := p.graph.at[h.blob.num]
 		if ok && h.blob.Kind == CommitText {
 			place.Commit, place.Unreachable = p.commit(i), !p.graph.reached[i]
-			p.run.groups.add(h, place, i, p.inHead(h, p.ofHead[i]))
+			p.tell(k, h, place, i, p.ofHead[i])
 			return
 		}
 		place.Unreachable = !p.h.repo.targets[h.blob.ID]
-		p.run.groups.add(h, place, -1, nil)
+		p.tell(k, h, place, -1, false)
 		return
 	}
 	sites := p.sites[h.blob.num]
 	if len(sites) == 0 {
 		place.Unreachable = !p.h.repo.targets[h.blob.ID]
-		p.run.groups.add(h, place, -1, nil)
+		p.tell(k, h, place, -1, false)
 	}
 	for _, s := range sites {
 		place.Path, place.Staged, place.Unreachable, place.Commit = s.path, s.staged, false, nil
@@ -293,12 +307,25 @@ func (p *placing) sight(h hit) {
 			place.Commit = p.commit(s.commit)
 			place.Unreachable = !p.graph.reached[s.commit] && !s.staged
 		}
-		p.run.groups.add(h, place, s.commit, p.inHead(h, s.head))
+		p.tell(k, h, place, s.commit, s.head)
 	}
 }
 
+// tell groups a sighting, and keeps it for the next scan.
+func (p *placing) tell(k int, h hit, place Place, order int32, head bool) {
+	p.run.groups.add(h, place, order, h.inHead(head))
+	if !p.h.cached {
+		return
+	}
+	s := sight{Hit: k, Path: place.Path, Order: order, Staged: place.Staged, Unreachable: place.Unreachable, Head: head}
+	if place.Commit != nil {
+		s.Commit = bytes.Clone(place.Commit.ID.Bytes())
+	}
+	p.told = append(p.told, s)
+}
+
 // inHead is where h stands in HEAD, if it does.
-func (p *placing) inHead(h hit, is bool) *Position {
+func (h *hit) inHead(is bool) *Position {
 	if !is {
 		return nil
 	}
@@ -308,15 +335,9 @@ func (p *placing) inHead(h hit, is bool) *Position {
 
 // commit describes the commit at position i.
 func (p *placing) commit(i int32) *Commit {
-	if c := p.commits[i]; c != nil {
+	id := p.store.ID(p.graph.nodes[i].num)
+	if c := p.commits.get(id.Bytes()); c != nil {
 		return c
 	}
-	n := p.graph.nodes[i].num
-	id := p.store.ID(n)
-	c := &Commit{ID: id}
-	if _, data, err := p.reader.Read(n); err == nil {
-		c = describe(id, data)
-	}
-	p.commits[i] = c
-	return c
+	return &Commit{ID: id}
 }

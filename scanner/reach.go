@@ -24,9 +24,8 @@ func (p *placing) refs(hits []hit) {
 			}
 		}
 		p.spread(objects, refs, func(key int, names []string) {
-			if g := p.run.groups[batch[key]]; g != nil {
-				g.finding.Refs, g.finding.RefCount = names[:min(len(names), MaxRefs)], len(names)
-			}
+			p.run.groups.setRefs(batch[key], names[:min(len(names), MaxRefs)], len(names))
+			p.leading = append(p.leading, keyRefs{keyPrint(batch[key]), names[:min(len(names), MaxRefs)], len(names)})
 		})
 	}
 }

@@ -18,8 +18,10 @@ var ErrNotRepository = gitdir.ErrNotRepository
 
 // Repo is an open repository. Its Sources may be used until Close.
 type Repo struct {
-	dirs    *gitdir.Repo
+	dirs *gitdir.Repo
+	// store is whole, or while an earlier scan may do instead of this one, lazy.
 	store   *pack.Store
+	earlier *earlier
 	refs    []gitdir.Ref
 	targets map[ObjectID]bool // what refs name
 	shallow map[ObjectID]bool // commits whose parents were not fetched
@@ -39,6 +41,8 @@ type Options struct {
 	// GIT_CONFIG_GLOBAL), of which only core.excludesFile counts; nil is an
 	// empty environment.
 	Getenv func(string) string
+	// Cache, if set, spares History what an earlier scan has read.
+	Cache *Cache
 }
 
 // Open opens the repository that path lies in, or that the environment names.
@@ -51,20 +55,34 @@ func Open(path string, o Options) (*Repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := pack.Open(dirs.ObjectDir, dirs.AlternateDirs, dirs.Format, pack.Limits{})
-	if err != nil {
-		return nil, fmt.Errorf("open object store: %w", err)
-	}
-	r := &Repo{
-		dirs: dirs, store: store, excludes: userExcludes(o.Getenv), partial: dirs.Promisor || store.Promised,
-		targets: map[ObjectID]bool{}, shallow: map[ObjectID]bool{},
-	}
+	r := &Repo{dirs: dirs, excludes: userExcludes(o.Getenv), partial: dirs.Promisor}
 	if err := r.readRefs(); err != nil {
-		store.Close()
 		return nil, err
 	}
 	r.readIndexes()
+	if o.Cache != nil && r.remembered(o.Cache) {
+		return r, nil
+	}
+	if err := r.openStore(); err != nil {
+		return nil, err
+	}
 	return r, nil
+}
+
+// openStore opens the object store, if it is not open, and sees that it has
+// what refs and indexes name.
+func (r *Repo) openStore() error {
+	if r.store != nil && !r.store.Lazy() {
+		return nil
+	}
+	store, err := pack.Open(r.dirs.ObjectDir, r.dirs.AlternateDirs, r.dirs.Format, pack.Limits{})
+	if err != nil {
+		return fmt.Errorf("open object store: %w", err)
+	}
+	r.closeStore()
+	r.store, r.partial = store, r.dirs.Promisor || store.Promised
+	r.checkNamed()
+	return nil
 }
 
 // userExcludes is the user's ignore file for all repositories, if there is one.
@@ -77,7 +95,18 @@ func userExcludes(getenv func(string) string) []string {
 
 // Close gives back what the repository holds open. No Blob may be used
 // afterwards.
-func (r *Repo) Close() { r.store.Close() }
+func (r *Repo) Close() {
+	r.closeStore()
+	if r.earlier != nil && r.earlier.file != nil {
+		r.earlier.file.Close()
+	}
+}
+
+func (r *Repo) closeStore() {
+	if r.store != nil {
+		r.store.Close()
+	}
+}
 
 // Root is the directory that the repository's files lie in, absolute; for a
 // bare repository it is the repository itself.
@@ -92,28 +121,48 @@ func (r *Repo) Root() string {
 func (r *Repo) Bare() bool { return r.dirs.WorkTree == "" }
 
 // Objects is how many objects the store has, each counted once.
-func (r *Repo) Objects() int { return r.store.Unique() }
+func (r *Repo) Objects() int {
+	if r.store.Lazy() {
+		return int(r.earlier.result.Totals.Objects.Total())
+	}
+	return r.store.Unique()
+}
 
 func (r *Repo) readRefs() error {
 	refs, problems := r.dirs.Refs()
 	for _, p := range problems {
 		r.problems = append(r.problems, Skip{p.Path, p})
 	}
-	r.refs = refs
+	r.refs, r.targets = refs, map[ObjectID]bool{}
 	for _, ref := range refs {
 		r.targets[ref.Target] = true
-		if !ref.Target.IsZero() && !r.has(ref.Target) && !transient(ref.Name) {
-			r.problems = append(r.problems, Skip{ref.Name, fmt.Errorf("%s: %w", ref.Target, pack.ErrMissing)})
-		}
 	}
 	shallow, err := r.dirs.Shallow()
 	if err != nil {
 		return err
 	}
+	r.shallow = map[ObjectID]bool{}
 	for _, id := range shallow {
 		r.shallow[id] = true
 	}
 	return nil
+}
+
+// checkNamed sees that the store has what refs and indexes name.
+func (r *Repo) checkNamed() {
+	for _, ref := range r.refs {
+		if !ref.Target.IsZero() && !r.has(ref.Target) && !transient(ref.Name) {
+			r.problems = append(r.problems, Skip{ref.Name, fmt.Errorf("%s: %w", ref.Target, pack.ErrMissing)})
+		}
+	}
+	if r.partial {
+		return
+	}
+	for _, e := range r.staged {
+		if !e.ID.IsZero() && !r.has(e.ID) && !e.IntentToAdd {
+			r.problems = append(r.problems, Skip{e.Path, fmt.Errorf("staged %s: %w", e.ID, pack.ErrMissing)})
+		}
+	}
 }
 
 // transient refs are traces of what git did last; it does not keep the objects
@@ -150,12 +199,8 @@ func (r *Repo) readIndexes() {
 			continue
 		}
 		for _, e := range x.Entries {
-			if e.Mode == index.ModeGitlink {
-				continue
-			}
-			r.staged = append(r.staged, e)
-			if !r.partial && !e.ID.IsZero() && !r.has(e.ID) && !e.IntentToAdd {
-				r.problems = append(r.problems, Skip{e.Path, fmt.Errorf("staged %s: %w", e.ID, pack.ErrMissing)})
+			if e.Mode != index.ModeGitlink {
+				r.staged = append(r.staged, e)
 			}
 		}
 	}

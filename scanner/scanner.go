@@ -73,9 +73,10 @@ type scan struct {
 	meter   *Meter
 	groups  groups
 
-	mu   sync.Mutex
-	sum  Summary
-	hits []hit
+	mu     sync.Mutex
+	sum    Summary
+	before Summary // what sum was before the source being read
+	hits   []hit
 }
 
 // hit is a Match and the Blob it stands in, without its bytes.
@@ -87,6 +88,8 @@ type hit struct {
 	secret *Position
 	// ordinal tells apart the places of one key in one blob.
 	ordinal int
+	size    int  // of the blob in bytes, unless this is
+	part    bool // a window of it
 }
 
 func compareHits(a, b hit) int {
@@ -120,14 +123,19 @@ func (run *scan) all(ctx context.Context, found func(Finding) error, sources []S
 func (run *scan) sources(ctx context.Context, sources []Source) (err error) {
 	told := map[*Repo]bool{}
 	for _, src := range sources {
+		run.before = run.sum
+		h, _ := src.(*history)
+		if h != nil {
+			h.meter, h.cached = run.meter, h.mayCache(run.set)
+			if h.replay(run) {
+				continue
+			}
+		}
 		if r, ok := src.(interface{ of() *Repo }); ok && r.of() != nil && !told[r.of()] {
 			told[r.of()] = true
 			for _, p := range r.of().problems {
 				run.skip(p.What, p.Err)
 			}
-		}
-		if h, ok := src.(*history); ok {
-			h.meter = run.meter
 		}
 		run.hits = nil
 		failed := run.read(ctx, src)
@@ -139,6 +147,9 @@ func (run *scan) sources(ctx context.Context, sources []Source) (err error) {
 			for _, h := range run.hits {
 				run.groups.add(h, Place{Kind: h.blob.Kind, Path: h.blob.Path, Object: h.blob.ID}, -1, nil)
 			}
+		}
+		if h != nil && h.cached {
+			run.sum.Cache.Err = errors.Join(run.sum.Cache.Err, h.repo.earlier.err)
 		}
 		if err = errors.Join(err, failed); ctx.Err() != nil {
 			return err
@@ -295,7 +306,7 @@ func (w *worker) keep(b *Blob) {
 	}
 	seen, lines := b.window.seen(), b.window.lines(b.Data)
 	for _, m := range w.matches {
-		h := hit{blob: *b, match: m, key: groupKey(&m), at: lines.position(m.Start)}
+		h := hit{blob: *b, match: m, key: groupKey(&m), at: lines.position(m.Start), size: len(b.Data), part: b.window != nil}
 		h.blob.Data, h.blob.fresh, h.blob.window = nil, nil, nil
 		if m.Key.ID != "" && !m.Key.Secret.IsZero() && len(m.Secrets) > 0 {
 			if p := lines.position(m.Secrets[0].Start); p.Line != h.at.Line {

@@ -17,6 +17,7 @@ type scanFlags struct {
 
 	format, output, color            string
 	secrets, quiet, noProgress       bool
+	noCache                          bool
 	workers                          int
 	sinceGiven, rangeGiven, outGiven bool
 }
@@ -40,6 +41,7 @@ func (f *scanFlags) add(s *pflag.FlagSet) {
 	s.BoolVar(&f.quiet, "quiet", false, "write findings and errors only: no progress, no summary, no advice")
 	s.BoolVar(&f.noProgress, "no-progress", false, "show no progress")
 	s.StringVar(&f.color, "color", "auto", "colour the text: `auto|always|never`; auto obeys NO_COLOR")
+	s.BoolVar(&f.noCache, "no-cache", false, "read all of history again, and remember nothing of it")
 	s.IntVar(&f.workers, "workers", 0, "scan with `N` workers (default: one a processor)")
 	s.SortFlags = false
 }

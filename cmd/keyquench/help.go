@@ -54,6 +54,12 @@ It reads the index, that of GIT_INDEX_FILE in a hook, and of the staged files
 those that HEAD does not have in that form at that path; of a conflict, all
 sides. A key that HEAD has in the same file is counted, not reported.
 
+A second scan
+What a scan of history has read without finding anything is remembered in the
+user's cache directory, keyquench/, and not read again; where something was found,
+the places are, and no secret. --no-cache does without. What was remembered by
+another version of keyquench or its rules does not count.
+
 What you see
 Findings go to standard output, one block a key, the oldest first: where it stands,
 which commit brought it in, and whether it is still in HEAD. A key ID is no secret

@@ -34,7 +34,8 @@ var mayImport = map[string][]string{
 	"hooks/webhook":     nil,
 	"action":            {"scanner"},
 
-	"scanner":                   {"rules", "scanner/internal/gitdir", "scanner/internal/index", "scanner/internal/pack", "scanner/internal/worktree"},
+	"scanner":                   {"rules", "scanner/internal/cache", "scanner/internal/gitdir", "scanner/internal/index", "scanner/internal/pack", "scanner/internal/worktree"},
+	"scanner/internal/cache":    nil,
 	"scanner/internal/fault":    nil,
 	"scanner/internal/gitdir":   {"scanner/internal/oid"},
 	"scanner/internal/index":    {"scanner/internal/fault", "scanner/internal/oid"},

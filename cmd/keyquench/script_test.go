@@ -47,6 +47,12 @@ func TestScripts(t *testing.T) {
 			} {
 				e.Setenv(k, v)
 			}
+			cache, err := os.MkdirTemp("", "keyquench-cache-")
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { _ = os.RemoveAll(cache) })
+			e.Setenv("XDG_CACHE_HOME", cache)
 			// The search for a repository must not leave the test's directory.
 			e.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(e.WorkDir))
 			e.Values[keysOf{}] = map[string]string{}

@@ -70,6 +70,9 @@ func openRepository(ctx context.Context, path string, env func(string) string, f
 		}
 		return plainTarget("repository "+root+": work tree", src), nil
 	}
+	if f.partFlag() == "" && !f.noCache {
+		o.Cache = scanCache()
+	}
 	repo, err := scanner.Open(path, o)
 	if err != nil {
 		return nil, err

@@ -100,6 +100,8 @@ type jsonSummary struct {
 	Missing  int64       `json:"missing"`
 	Shallow  int64       `json:"shallow"`
 	Skips    []jsonSkip  `json:"skips"`
+	Cached   int64       `json:"cached"`
+	Cache    string      `json:"cache_problem,omitempty"`
 	Complete bool        `json:"complete"`
 	Version  string      `json:"version"`
 	Rules    string      `json:"rules"`
@@ -187,6 +189,10 @@ func (j *jsonLines) summary(s *scanner.Summary) error {
 		Blobs:   s.Blobs, Bytes: s.Bytes, Files: s.Files, Commits: s.Commits, Seconds: round(s.Elapsed.Seconds(), 1000),
 		Findings: s.Findings, Known: s.Known, Skipped: s.Skipped, Missing: s.Missing, Shallow: s.Shallow,
 		Skips: make([]jsonSkip, len(skips)), Complete: !s.Incomplete(), Version: j.o.Version, Rules: j.o.Rules,
+		Cached: s.Cache.Objects,
+	}
+	if s.Cache.Err != nil {
+		line.Cache = j.text(s.Cache.Err.Error())
 	}
 	for i, k := range skips {
 		line.Skips[i] = jsonSkip{j.text(k.What), raw(j.veil.over(k.What)), j.text(k.Err.Error())}

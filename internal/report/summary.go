@@ -23,6 +23,9 @@ func Summarize(w io.Writer, s scanner.Summary, o Options) error {
 	t.scanned(&s)
 	t.found(&s)
 	t.skipped(&s)
+	if s.Cache.Err != nil {
+		t.row("Cache", Safe(s.Cache.Err.Error())+"; this scan lacks nothing for it")
+	}
 	if s.Missing > 0 {
 		t.row("Missing", fmt.Sprintf("%s %s never fetched: this is a partial clone", group(s.Missing), plural(s.Missing, "object was", "objects were")))
 		t.row("", "try: git fetch --refetch, or git backfill, and scan again")
@@ -78,6 +81,12 @@ func (t *summary) scanned(s *scanner.Summary) {
 	}
 	if s.Files > 0 {
 		parts = append(parts, fmt.Sprintf("%s %s", group(s.Files), plural(s.Files, "file", "files")))
+	}
+	if n := s.Cache.Objects; n > 0 {
+		parts = append(parts, size(s.Bytes)+" in "+duration(s.Elapsed))
+		t.row(label, strings.Join(parts, ", "))
+		t.row("", fmt.Sprintf("%s of the objects were read by an earlier scan (--no-cache reads them again)", group(n)))
+		return
 	}
 	parts = append(parts, size(s.Bytes)+" in "+duration(s.Elapsed)+rate(s.Bytes, s.Elapsed))
 	t.row(label, strings.Join(parts, ", "))

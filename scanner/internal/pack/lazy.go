@@ -224,3 +224,6 @@ func (l *lazy) close() {
 	}
 	l.packs = nil
 }
+
+// Lazy tells that the store was opened by OpenLazy.
+func (s *Store) Lazy() bool { return s.lazy != nil }

@@ -19,6 +19,7 @@ import (
 // under guard and faults; the index is in memory and may be asked anywhere.
 type packFile struct {
 	name   string // base name without ending
+	path   string // likewise; only in a store of Open
 	idx    *index
 	data   []byte // the pack without its trailing checksum, as far as the file goes
 	mapped mmap.MMap
@@ -31,7 +32,7 @@ const packHeader = 12
 // ending.
 // problem gets what is wrong but does not hinder reading.
 func openPack(base, name string, f oid.Format, problem func(error)) (*packFile, error) {
-	p := &packFile{name: name, format: f}
+	p := &packFile{name: name, path: base, format: f}
 	defer fault.Panics()()
 	var err error
 	if p.idx, err = readIndex(base+".idx", f); err != nil {
