@@ -3,7 +3,6 @@ package scanner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -84,6 +83,7 @@ type gathered struct {
 	edges   []edge
 	missing map[oid.ID]bool
 	objects Objects
+	steps   treeSteps
 }
 
 func (h *history) part(plan *pack.Plan, u pack.Unit) Part {
@@ -176,46 +176,6 @@ func (h *history) lookTag(g *gathered, o pack.Object) error {
 		return h.problem(o.Num, err)
 	}
 	h.refer(g, raw)
-	return nil
-}
-
-// lookTree makes sure that what a tree names is there. Entries that stand in
-// the tree it was rebuilt from were looked at there.
-func (h *history) lookTree(g *gathered, o pack.Object) error {
-	format := h.repo.store.Format()
-	changed := o.Fresh
-	if o.Base == pack.None {
-		changed = []pack.Span{{Start: 0, End: len(o.Data)}}
-	} else if h.chosen == nil {
-		g.edges = append(g.edges, edge{o.Num, o.Base})
-	}
-	at, ok := 0, true
-	for _, span := range changed {
-		// Entries before the span are as they were; one that ends where it
-		// begins too.
-		if at, ok = skipEntries(o.Data, at, span.Start, format); !ok {
-			break
-		}
-		for at < len(o.Data) && (at < span.End || at < span.Start) {
-			e, n := parseTreeEntry(o.Data[at:], format)
-			if ok = n > 0; !ok {
-				break
-			}
-			at += n
-			if e.Mode&modeType == modeGitlink {
-				continue
-			}
-			if to, found := h.refer(g, e.ID); found && h.chosen == nil {
-				g.edges = append(g.edges, edge{o.Num, to})
-			}
-		}
-	}
-	if ok {
-		_, ok = skipEntries(o.Data, at, len(o.Data), format)
-	}
-	if !ok {
-		return h.problem(o.Num, fmt.Errorf("tree with something that is no entry: %w", pack.ErrCorrupt))
-	}
 	return nil
 }
 

@@ -80,39 +80,18 @@ func parseTreeEntry(b []byte, f oid.Format) (e treeEntry, n int) {
 
 // skipEntries goes over the entries of a tree from at, where one begins, and
 // stops before the first that ends behind until, or at the end. It is the inner
-// loop over all trees of all history, most of which is the same as before: it
-// looks for nothing but where names end. ok is false where no entry is.
+// loop over all trees of all history: parseTreeEntry for entries of which only
+// the end is of interest. ok is false where no entry is.
 func skipEntries(data []byte, at, until int, f oid.Format) (next int, ok bool) {
-	const (
-		low, high = 0x0101010101010101, 0x8080808080808080
-		mode      = 6 // "40000 ", or "100644" with the space behind it
-	)
 	size, until := f.Size(), min(until, len(data))
 	for at < until {
-		// A word at a time; close to the end of the tree, a byte.
-		name := at + mode
-		if name >= len(data) || data[name] != ' ' && data[name-1] != ' ' {
-			return at, false
-		}
-		for {
-			if name+8 > len(data) {
-				i := bytes.IndexByte(data[name:], 0)
-				if i < 0 {
-					return at, false
-				}
-				name += i
-				break
+		end := entryEnd(data, at, size)
+		if end == 0 {
+			_, n := parseTreeEntry(data[at:], f)
+			if n == 0 {
+				return at, false
 			}
-			w := binary.LittleEndian.Uint64(data[name:])
-			if zero := (w - low) &^ w & high; zero != 0 {
-				name += bits.TrailingZeros64(zero) / 8
-				break
-			}
-			name += 8
-		}
-		end := name + 1 + size
-		if end > len(data) {
-			return at, false
+			end = at + n
 		}
 		if end > until {
 			break
@@ -120,6 +99,42 @@ func skipEntries(data []byte, at, until int, f oid.Format) (next int, ok bool) {
 		at = end
 	}
 	return at, true
+}
+
+// entryEnd is where the entry at at ends, which has names of size bytes; 0 where
+// that is not quickly told: at the end of the tree, and for modes that git does
+// not write.
+func entryEnd(data []byte, at, size int) int {
+	const (
+		low, high    = 0x0101010101010101, 0x8080808080808080
+		zeros, octal = 0x3030303030, 0xf8f8f8f8f8
+		digits       = 5
+	)
+	if at+16 > len(data) {
+		return 0
+	}
+	w := binary.LittleEndian.Uint64(data[at:])
+	if (w^zeros)&octal != 0 {
+		return 0
+	}
+	name := at + digits
+	if data[name]&^7 == '0' {
+		name++ // "100644 " and not "40000 "
+	}
+	if data[name] != ' ' || data[name+1] == 0 {
+		return 0
+	}
+	for name += 2; name+8 <= len(data); name += 8 {
+		w := binary.LittleEndian.Uint64(data[name:])
+		if zero := (w - low) &^ w & high; zero != 0 {
+			end := name + bits.TrailingZeros64(zero)/8 + 1 + size
+			if end > len(data) {
+				return 0
+			}
+			return end
+		}
+	}
+	return 0
 }
 
 // commitObject is what is read of a commit. Slices alias its data.

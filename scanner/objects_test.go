@@ -161,8 +161,16 @@ func FuzzObjects(f *testing.F) {
 				t.Errorf("ok() = %v, read %d of %d bytes", ok(), end, len(data))
 			}
 			for _, until := range []int{0, len(data) / 2, len(data), len(data) + 9} {
-				if at, skipped := skipEntries(data, 0, until, format); at < 0 || at > len(data) || skipped && at > until {
-					t.Errorf("skipEntries(0, %d) = %d, %v of %d bytes", until, at, skipped, len(data))
+				want, well := 0, true
+				for want < len(data) && want < until {
+					_, n := parseTreeEntry(data[want:], format)
+					if well = n > 0; !well || want+n > until {
+						break
+					}
+					want += n
+				}
+				if at, skipped := skipEntries(data, 0, until, format); at != want || skipped != well {
+					t.Errorf("skipEntries(0, %d) = %d, %t of %d bytes, want %d, %t", until, at, skipped, len(data), want, well)
 				}
 			}
 		}

@@ -21,6 +21,7 @@ type index struct {
 	offsets []byte // version 2: n 32-bit offsets, or with the top bit set, places in large
 	large   []byte // version 2: 64-bit offsets
 	pack    []byte // the pack's checksum
+	fan     *fan   // nil in an index of which little is read
 }
 
 const (
@@ -42,6 +43,7 @@ func parseIndex(data []byte, f oid.Format) (*index, error) {
 	if !bytes.Equal(h.Sum(nil), data[len(data)-size:]) {
 		return nil, fmt.Errorf("pack index checksum does not match: %w", ErrCorrupt)
 	}
+	x.fan = newFan(x.n, x.name)
 	return x, nil
 }
 
@@ -184,7 +186,12 @@ func (x *index) crc(i int) (sum uint32, ok bool) {
 
 // find searches for a name.
 func (x *index) find(name []byte) (i int, ok bool) {
-	lo, hi := x.bucketRange(int(name[0]))
+	lo, hi := 0, 0
+	if x.fan != nil {
+		lo, hi = x.fan.around(name)
+	} else {
+		lo, hi = x.bucketRange(int(name[0]))
+	}
 	return search(lo, hi, x.name, name)
 }
 
@@ -193,6 +200,14 @@ func (x *index) find(name []byte) (i int, ok bool) {
 // closely: interpolation needs about three looks, each of which misses the
 // cache, where halving needs one for every doubling.
 func search(lo, hi int, at func(int) []byte, name []byte) (i int, ok bool) {
+	if hi-lo <= 2*namesInBucket {
+		for i = lo; i < hi; i++ {
+			if bytes.Equal(at(i), name) {
+				return i, true
+			}
+		}
+		return 0, false
+	}
 	want := key64(name)
 	// Fences: at(lo-1) < name < at(hi), as 64-bit prefixes.
 	low, high := uint64(name[0])<<56, uint64(name[0])<<56|1<<56-1

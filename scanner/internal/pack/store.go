@@ -33,9 +33,9 @@ type Store struct {
 	// byID has all numbers in the order of their names, when there is more
 	// than one source; with a single pack its index serves. Doubles follow
 	// what they double.
-	byID  []Num
-	heads [257]int32 // where each first byte starts in byID
-	dup   []uint64   // bit n: object n stands in an earlier source too
+	byID []Num
+	fan  *fan     // of byID
+	dup  []uint64 // bit n: object n stands in an earlier source too
 
 	lazy *lazy // for a store of OpenLazy, instead of packs and loose
 
@@ -162,9 +162,7 @@ func (s *Store) sortNames() {
 			s.dup[n/64] |= 1 << (n % 64)
 		}
 	}
-	for b := range 257 {
-		s.heads[b] = int32(sort.Search(len(s.byID), func(i int) bool { return int(s.name(s.byID[i])[0]) >= b }))
-	}
+	s.fan = newFan(len(s.byID), func(i int) []byte { return s.name(s.byID[i]) })
 }
 
 // sources lists the numbers of each source, which are in the order of their
@@ -288,7 +286,7 @@ func (s *Store) several() bool { return s.byID != nil }
 
 // search finds the first place of name in byID.
 func (s *Store) search(name []byte) (i int, ok bool) {
-	lo, hi := int(s.heads[name[0]]), int(s.heads[int(name[0])+1])
+	lo, hi := s.fan.around(name)
 	i, ok = search(lo, hi, func(i int) []byte { return s.name(s.byID[i]) }, name)
 	for ok && i > lo && bytes.Equal(s.name(s.byID[i-1]), name) {
 		i--
