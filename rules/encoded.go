@@ -24,19 +24,47 @@ type mark struct {
 	lead int
 }
 
-// marks are the prefixes at the three alignments, by their first character,
-// and markFirst says which characters that are.
-var marks, markFirst = buildMarks()
+// marks are the prefixes at the three alignments, by their first character, and
+// markPairs says for glance which characters begin them.
+var marks, markPairs = buildMarks()
 
-func buildMarks() (byFirst [256][]mark, first [256]bool) {
+func buildMarks() (byFirst [256][]mark, pairs [256]uint16) {
 	for _, prefix := range []string{"AKIA", "ASIA", "ABIA", "ACCA"} {
 		for align := range 3 {
 			text, lead := stable(prefix, align)
 			byFirst[text[0]] = append(byFirst[text[0]], mark{text, lead})
-			first[text[0]] = true
+			pairs[text[0]] |= 1 << align << firstShift
+			pairs[text[1]] |= 1 << align
 		}
 	}
-	return byFirst, first
+	for b := range pairs {
+		if runClass[b] && !base64Class[b] {
+			pairs[b] |= anyPair
+		}
+	}
+	return byFirst, pairs
+}
+
+const (
+	// In markPairs a character has a bit for each alignment at which it is a
+	// mark's second, and those of which it is the first this much higher.
+	firstShift = 8
+	// anyPair is the bit of characters that are part of an escape.
+	anyPair = 1 << 7
+)
+
+// glance tells whether text, a run of the class of segments, holds the first
+// two characters of a mark, or any part of an escape.
+func glance(text []byte) bool {
+	first := uint16(anyPair)
+	for _, b := range text {
+		pair := markPairs[b]
+		if pair&first != 0 {
+			return true
+		}
+		first = pair>>firstShift | anyPair
+	}
+	return false
 }
 
 // stable is what the characters of the prefix alone decide, whatever stands
@@ -66,7 +94,7 @@ func stable(prefix string, align int) (text string, lead int) {
 func (f *finder) scanEncoded(seg segment) {
 	data := f.data[:seg.end]
 	for at := max(seg.start, f.decodedTo); at+minStable <= len(data); at++ {
-		if !markFirst[data[at]] {
+		if markPairs[data[at]]>>firstShift == 0 {
 			continue
 		}
 		for _, m := range marks[data[at]] {
@@ -87,8 +115,11 @@ func (f *finder) scanEncoded(seg segment) {
 // scanSeam looks for a mark that a line break cuts in two. In lines of 76 that
 // is the case for one encoded ID in nineteen.
 func (f *finder) scanSeam(seg segment) {
+	if seg.n < minLine {
+		return
+	}
 	next, ok := breakAfter(f.data, seg.end)
-	if !ok || seg.n < minLine {
+	if !ok {
 		return
 	}
 	var room [2 * maxStable]byte
@@ -157,7 +188,7 @@ func (f *finder) adopt(m *Match, b *block) {
 		return
 	}
 	// Its secret may be another encoded value of the buffer.
-	f.ids = append(f.ids, idHit{start: m.Start, end: m.End, text: m.Key.ID, enc: m.Encoding})
+	f.encoded = append(f.encoded, idHit{start: m.Start, end: m.End, text: m.Key.ID, enc: m.Encoding})
 }
 
 // encodedSecret keeps a segment that is exactly one secret key in base64, as

@@ -18,8 +18,13 @@ var (
 	// plus are written with, so an escaped value is still one run.
 	runClass = anchor.NewClass(`A-Za-z0-9+/\%&#;`)
 
-	idRuns   = anchor.NewRuns(upperDigit, keyIDLen)
-	longRuns = anchor.NewRuns(runClass, minRun)
+	anchors = anchor.NewPair(anchor.NewRuns(upperDigit, keyIDLen), anchor.NewRuns(runClass, minRun))
+)
+
+// The classes of anchors.
+const (
+	idClass = iota
+	longClass
 )
 
 const (
@@ -108,6 +113,15 @@ func (sp *spec) randomText(text []byte) (h float64, ok bool) {
 	}
 	h = entropy(text)
 	return h, h > sp.MinEntropy && !sp.isPublished(text)
+}
+
+func onlyHex(text []byte) bool {
+	for _, b := range text {
+		if !hexClass[b] {
+			return false
+		}
+	}
+	return true
 }
 
 // isPublished tells whether documents print text as an example. It is asked

@@ -3,6 +3,8 @@ package rules
 import (
 	"bytes"
 	"slices"
+
+	"github.com/keyquench/keyquench/rules/internal/anchor"
 )
 
 const (
@@ -55,7 +57,9 @@ type finder struct {
 	data  []byte
 	depth int
 
+	runs      anchor.Cursor
 	ids       []idHit
+	encoded   []idHit // those that stand in base64, until the scan ends
 	secrets   []secretHit
 	tokens    []tokenHit
 	smtp      []Match // waits for its context, which may be an ID found later
@@ -81,7 +85,9 @@ func (s *Set) finder(data []byte, depth int) *finder {
 // release hands the memory back, without anything of the buffer in it.
 func (f *finder) release() {
 	f.data, f.decodedTo, f.block, f.mark = nil, 0, block{}, false
+	f.runs.Start(anchors, nil)
 	f.ids = emptied(f.ids)
+	f.encoded = emptied(f.encoded)
 	f.secrets = emptied(f.secrets)
 	f.tokens = emptied(f.tokens)
 	f.smtp = emptied(f.smtp)
@@ -102,16 +108,24 @@ func (f *finder) found() bool {
 	return len(f.ids)+len(f.secrets)+len(f.tokens)+len(f.smtp)+len(f.ready) > 0
 }
 
+// scanLong looks at a run of base64 characters and of what escapes of them are
+// written with. Most have 26 to 38 bytes, in which only an encoded key ID or a
+// rule's literal could be; those of which a glance shows that there is no ID
+// are one segment each and need not be read as such.
+func (f *finder) scanLong(start, end int) {
+	if end-start < secretLen-1 && !glance(f.data[start:end]) {
+		f.runLiterals(start)
+		return
+	}
+	segments(f.data, start, end, f.segment)
+}
+
 // scanSegment sorts one stretch of base64 characters by its length.
 func (f *finder) scanSegment(seg segment) bool {
 	const ( // 40 characters in base64, alone or with a line break or two behind
 		minEncoded, maxEncoded = 54, 58
 	)
-	if f.set.runFirst[f.data[seg.start]] || seg.start > 0 && f.set.runLast[f.data[seg.start-1]] {
-		for _, rule := range f.set.inRun {
-			f.runLiteral(rule, seg)
-		}
-	}
+	f.runLiterals(seg.start)
 	if seg.n >= minRun && seg.end > f.decodedTo && f.depth > 0 {
 		f.scanEncoded(seg)
 	}
@@ -135,16 +149,22 @@ func (f *finder) scanSegment(seg segment) bool {
 	return true
 }
 
-// runLiteral tries a rule whose literal begins a run, or ends right before one.
-func (f *finder) runLiteral(rule *Rule, seg segment) {
-	for _, lit := range rule.text.literals {
-		switch {
-		case bytes.HasPrefix(f.data[seg.start:], lit.Text()):
-			f.mark = f.mark || rule.wide()
-			f.textMatch(rule, seg.start)
-		case bytes.HasSuffix(f.data[:seg.start], lit.Text()):
-			f.mark = f.mark || rule.wide()
-			f.textMatch(rule, seg.start-len(lit.Text()))
+// runLiterals tries the rules whose literal begins the segment that starts at
+// start, or ends right before it.
+func (f *finder) runLiterals(start int) {
+	if !f.set.runFirst[f.data[start]] && (start == 0 || !f.set.runLast[f.data[start-1]]) {
+		return
+	}
+	for _, rule := range f.set.inRun {
+		for _, lit := range rule.text.literals {
+			switch {
+			case bytes.HasPrefix(f.data[start:], lit.Text()):
+				f.mark = f.mark || rule.wide()
+				f.textMatch(rule, start)
+			case bytes.HasSuffix(f.data[:start], lit.Text()):
+				f.mark = f.mark || rule.wide()
+				f.textMatch(rule, start-len(lit.Text()))
+			}
 		}
 	}
 }
@@ -153,6 +173,9 @@ func (f *finder) runLiteral(rule *Rule, seg segment) {
 // ID or a slash joined to it, when it can be a secret key.
 func (f *finder) scanSecret(seg segment) {
 	start, end := seg.start, seg.end
+	if !seg.letter && onlyHex(f.data[start:end]) {
+		return // the name of a commit, as every commit has a few of
+	}
 	joined := false
 	text := appendText(f.buf[:0], f.data, start, end)
 	switch n := len(text); {

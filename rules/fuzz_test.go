@@ -29,14 +29,15 @@ func runsSlow(c *anchor.Class, data []byte, n int) (runs [][2]int) {
 	return runs
 }
 
-func runsFast(r *anchor.Runs, data []byte) (runs [][2]int) {
-	for at := 0; ; {
-		start, end := r.Next(data, at)
-		if start < 0 {
+func runsFast(data []byte) (runs [2][][2]int) {
+	var c anchor.Cursor
+	c.Start(anchors, data)
+	for {
+		class, start, end := c.Next()
+		if class < 0 {
 			return runs
 		}
-		runs = append(runs, [2]int{start, end})
-		at = end
+		runs[class] = append(runs[class], [2]int{start, end})
 	}
 }
 
@@ -78,14 +79,9 @@ func FuzzFind(f *testing.F) {
 				t.Errorf("match %d starts before match %d", i, i-1)
 			}
 		}
-		for _, s := range []struct {
-			class *anchor.Class
-			runs  *anchor.Runs
-			n     int
-		}{{upperDigit, idRuns, keyIDLen}, {runClass, longRuns, minRun}} {
-			if got, want := runsFast(s.runs, data), runsSlow(s.class, data, s.n); !reflect.DeepEqual(got, want) {
-				t.Errorf("runs of %d = %v, want %v", s.n, got, want)
-			}
+		want := [2][][2]int{idClass: runsSlow(upperDigit, data, keyIDLen), longClass: runsSlow(runClass, data, minRun)}
+		if got := runsFast(data); !reflect.DeepEqual(got, want) {
+			t.Errorf("runs = %v, want %v", got, want)
 		}
 	})
 }

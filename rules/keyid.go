@@ -2,34 +2,27 @@ package rules
 
 import "slices"
 
-// scanIDs keeps the access key IDs of the buffer.
-func (f *finder) scanIDs() {
+// scanID keeps the access key ID that data[start:end], a run of upper-case
+// letters and digits, ends in, if it does: nothing of [A-Z0-9] may follow it.
+// What stands before it must be the rest of an escape, as in %3DAKIA….
+func (f *finder) scanID(start, end int) {
 	sp := f.set.keyID.spec
-	for at := 0; at >= 0; {
-		var start int
-		start, at = idRuns.Next(f.data, at)
-		if at < 0 {
+	id := end - keyIDLen
+	text := f.data[id:end]
+	if text[0] != 'A' || !slices.Contains(sp.Prefixes, string(text[:4])) || !escapeBefore(f.data, start, id) {
+		return
+	}
+	if sp.placeholderTail(text[4:]) {
+		return
+	}
+	hit := idHit{start: id, end: end, text: string(text)}
+	if !ValidKeyID(hit.text) {
+		hit.legacy = legacyTail(text[4:])
+		if !hit.legacy || sp.labelOf(f.data, id, end).strength < strongLabel {
 			return
 		}
-		// An ID ends its run: nothing of [A-Z0-9] may follow it. What stands
-		// before it must be the rest of an escape, as in %3DAKIA….
-		id := at - keyIDLen
-		text := f.data[id:at]
-		if text[0] != 'A' || !slices.Contains(sp.Prefixes, string(text[:4])) || !escapeBefore(f.data, start, id) {
-			continue
-		}
-		if sp.placeholderTail(text[4:]) {
-			continue
-		}
-		hit := idHit{start: id, end: at, text: string(text)}
-		if !ValidKeyID(hit.text) {
-			hit.legacy = legacyTail(text[4:])
-			if !hit.legacy || sp.labelOf(f.data, id, at).strength < strongLabel {
-				continue
-			}
-		}
-		f.ids = append(f.ids, hit)
 	}
+	f.ids = append(f.ids, hit)
 }
 
 // legacyTail tells whether tail can belong to an ID of the first years: no

@@ -84,6 +84,14 @@ func segments(data []byte, start, end int, yield func(segment) bool) {
 // appendText appends the characters of data[start:end] to dst.
 func appendText(dst, data []byte, start, end int) []byte {
 	for i := start; i < end; {
+		plain := i
+		for i < end && base64Class[data[i]] {
+			i++
+		}
+		if i > plain {
+			dst = append(dst, data[plain:i]...)
+			continue
+		}
 		c, w, _ := unit(data, i)
 		if c != 0 {
 			dst = append(dst, c)

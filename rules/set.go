@@ -100,22 +100,33 @@ func (s *Set) add(rule *Rule) error {
 // scan is the first stage: it walks the anchors and keeps what passes the exact
 // test of its own bytes and their neighbours.
 func (f *finder) scan() {
-	if f.set.keyID != nil {
-		f.scanIDs()
-	}
-	for at := 0; at >= 0; {
-		var start int
-		start, at = longRuns.Next(f.data, at)
-		if at >= 0 {
-			segments(f.data, start, at, f.segment)
-		}
-	}
+	f.scanRuns()
 	for _, rule := range f.set.searched {
 		for _, lit := range rule.text.literals {
 			for at := lit.Next(f.data, 0); at >= 0; at = lit.Next(f.data, at) {
 				f.mark = f.mark || rule.wide()
 				at = max(at+1, f.textMatch(rule, at))
 			}
+		}
+	}
+}
+
+// scanRuns looks at the long runs of the buffer.
+func (f *finder) scanRuns() {
+	for f.runs.Start(anchors, f.data); ; {
+		class, start, end := f.runs.Next()
+		switch class {
+		case idClass:
+			if f.set.keyID != nil {
+				f.scanID(start, end)
+			}
+		case longClass:
+			f.scanLong(start, end)
+		default:
+			// Those written out come first: which of several IDs was first decides
+			// where nothing else does.
+			f.ids = append(f.ids, f.encoded...)
+			return
 		}
 	}
 }

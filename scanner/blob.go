@@ -26,11 +26,23 @@ const (
 	WorkTreeFile
 	// Input is what came on a stream.
 	Input
+	// FileName is the names of files and directories.
+	FileName
+	// RefName is the name of a branch, tag or other ref.
+	RefName
+	// GitFile is a file that Git keeps beside its objects: configuration, logs of
+	// refs, hooks.
+	GitFile
 )
 
-var kindNames = [...]string{"content", "commit", "tag", "worktree", "input"}
+var kindNames = [...]string{"content", "commit", "tag", "worktree", "input", "filename", "refname", "gitfile"}
 
 func (k Kind) String() string { return kindNames[k] }
+
+// counted tells whether a Summary counts such Blobs: what is no content of
+// anybody's is looked at without a word, or an empty repository, which has a
+// configuration and sample hooks, would not look empty.
+func (k Kind) counted() bool { return k < FileName }
 
 // Blob is a run of bytes and where it came from. Data belongs to the Part that
 // yielded it and is valid until the loop asks for the next Blob. A file too large
@@ -48,6 +60,7 @@ type Blob struct {
 	Data []byte
 
 	num    pack.Num // of an object, for the Source that yielded it
+	staged bool     // an index names it
 	window *window  // nil unless Data is a part of something larger
 	// rebuilt tells that the same Part has yielded the object base before, and
 	// that this one is base but for fresh, see pack.Object.

@@ -24,8 +24,8 @@ import (
 type Cache struct {
 	// Dir is a directory for nothing else. It need not exist.
 	Dir string
-	// Program is the version of the program, down to the commit: another one
-	// may see more.
+	// Program is the version of the program, down to the commit, as another one
+	// may see more, and what else changes what a scan tells.
 	Program string
 	// Rules are those the Scanner has. A scan with others uses no cache.
 	Rules *rules.Set
@@ -64,6 +64,7 @@ type result struct {
 	Hits    []pastHit
 	Sights  []sight
 	Refs    []keyRefs
+	Apart   []apartPair
 }
 
 // totals are what a scan counted.
@@ -235,7 +236,7 @@ func (h *history) remember(run *scan, hits []hit, p *placing) {
 	}}
 	res.setHits(hits)
 	if p != nil {
-		res.Sights, res.Refs = p.told, p.leading
+		res.Sights, res.Refs, res.Apart = p.told, p.leading, p.apart
 	}
 	if h.repo.now() != e.state {
 		res.State = [sha256.Size]byte{}

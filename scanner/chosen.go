@@ -31,6 +31,7 @@ type choice struct {
 	commits []int32 // positions, oldest first
 	want    pack.Want
 	added   []addition
+	names   []nameAddition
 	shallow int
 	known   map[string]bool // keys that stood at the same path before
 }
@@ -41,6 +42,14 @@ type addition struct {
 	blob   pack.Num
 	path   string
 	commit int32
+}
+
+// nameAddition is an odd name that a commit added to the directory dir, which is
+// tree there.
+type nameAddition struct {
+	tree      pack.Num
+	dir, name string
+	commit    int32
 }
 
 // Chosen gives the objects that the chosen commits added: for each commit, of
@@ -231,6 +240,10 @@ func (d *differ) tree(t pack.Num, parents []pack.Num, path string, commit int32,
 		if e.Mode&modeType == modeGitlink || present(e, theirs) {
 			continue
 		}
+		if oddName(e.Name) && !slices.ContainsFunc(theirs, func(m map[string]treeEntry) bool { _, ok := m[string(e.Name)]; return ok }) {
+			d.choice.names = append(d.choice.names, nameAddition{t, path, string(e.Name), commit})
+			d.choice.want.Add(t)
+		}
 		n, ok := d.r.store.Lookup(e.ID)
 		full := path + string(e.Name)
 		if !ok {
@@ -294,13 +307,16 @@ func (r *Repo) readTree(reader *pack.Reader, t pack.Num) (list []treeEntry, err 
 
 // knownBefore tells whether some parent of the commit that added h's blob has
 // the same key at the same path: the file was changed, the key was not added.
-func (p *placing) knownBefore(h hit, s site) bool {
+func (p *placing) knownBefore(h hit, s site, path string) bool {
+	if h.blob.Kind == FileName {
+		return !slices.Contains(p.h.chosen.names, nameAddition{h.blob.num, s.path, h.name, s.commit})
+	}
 	for _, parent := range p.graph.nodes[s.commit].parents {
 		j, ok := p.graph.at[parent]
 		if !ok {
 			continue
 		}
-		before := p.h.repo.matchesAt(p.reader, p.run.set, p.graph.nodes[j].tree, s.path)
+		before := p.h.repo.matchesAt(p.reader, p.run.set, p.graph.nodes[j].tree, path)
 		if slices.ContainsFunc(before, func(m rules.Match) bool { return covers(&m, &h.match) }) {
 			return true
 		}

@@ -56,6 +56,9 @@ func (f Finding) InHead() bool {
 // of it that do.
 type Place struct {
 	Kind Kind
+	// Repository is where the repository that holds it lies inside the one that
+	// was scanned, ".git/modules/NAME"; "" for that one itself.
+	Repository string
 	// Path is the repository's bytes, slash-separated; "" for messages and for
 	// objects that no tree names. Never print it unescaped.
 	Path string
@@ -111,7 +114,8 @@ type Skip struct {
 
 // Summary tells what a scan read.
 type Summary struct {
-	// Blobs counts everything the rules looked at, Bytes its length.
+	// Blobs counts contents and messages that the rules looked at, Bytes their
+	// length. Names and what Git keeps beside its objects are not counted.
 	Blobs, Bytes int64
 	// Objects counts what the object store yielded, by kind; Files what lay in
 	// the work tree or folder.
@@ -121,6 +125,10 @@ type Summary struct {
 	Commits int64
 	// Findings counts keys, not places.
 	Findings int
+	// Ignored counts keys that whoever called Scan did not report.
+	Ignored int
+	// Allowed counts keys that stand on lines with a marker.
+	Allowed int
 	// Known counts keys that a range did not add, as what it started from had
 	// them at the same path already.
 	Known int
@@ -141,6 +149,13 @@ const MaxSkips = 1000
 
 // Objects counts objects by kind.
 type Objects struct{ Commits, Trees, Blobs, Tags int64 }
+
+func (o *Objects) add(more Objects) {
+	o.Commits += more.Commits
+	o.Trees += more.Trees
+	o.Blobs += more.Blobs
+	o.Tags += more.Tags
+}
 
 // Total is their sum.
 func (o Objects) Total() int64 { return o.Commits + o.Trees + o.Blobs + o.Tags }

@@ -48,6 +48,7 @@ type group struct {
 // of a file, or in the work tree and in history.
 type placeKey struct {
 	kind    Kind
+	repo    string
 	path    string
 	object  ObjectID // of messages and of objects without a path
 	ordinal int
@@ -81,6 +82,19 @@ func (gs *groups) add(h hit, p Place, order int32, head *Position) {
 	g.see(h, p, order, head)
 }
 
+// taken are the secrets that are believed to be some ID's.
+func (gs groups) taken() map[rules.Secret]bool {
+	taken := map[rules.Secret]bool{}
+	for _, g := range gs {
+		if g.finding.Key.ID != "" {
+			for s := range g.best {
+				taken[s] = true
+			}
+		}
+	}
+	return taken
+}
+
 // setRefs records which refs lead to a key, and how many those are in all.
 func (gs groups) setRefs(key string, names []string, count int) {
 	if g := gs[key]; g != nil {
@@ -112,14 +126,17 @@ func (g *group) match(m *rules.Match) {
 
 // see joins a sighting with others of its place.
 func (g *group) see(h hit, p Place, order int32, head *Position) {
-	key := placeKey{kind: p.Kind, path: p.Path, ordinal: h.ordinal}
+	key := placeKey{kind: p.Kind, repo: p.Repository, path: p.Path, ordinal: h.ordinal}
 	if p.Path == "" {
 		key.object = p.Object
 	}
-	if p.Kind == WorkTreeFile {
+	switch {
+	case p.Kind == WorkTreeFile:
+		key.kind = Content
+		fallthrough
+	case p.Kind == FileName && p.Object.IsZero() && !p.Staged:
 		at := p.At
 		p.WorkTree = &at
-		key.kind = Content
 	}
 	if head != nil {
 		p.Head = head
@@ -150,6 +167,7 @@ func older(a, b *sighting) bool {
 func compareSightings(a, b *sighting) int {
 	return cmp.Or(
 		cmp.Compare(uint32(a.order), uint32(b.order)), // -1 is the largest
+		cmp.Compare(a.Repository, b.Repository),
 		cmp.Compare(a.Kind, b.Kind),
 		cmp.Compare(a.Path, b.Path),
 		cmp.Compare(a.At.Offset, b.At.Offset),

@@ -20,12 +20,13 @@ type history struct {
 	// chosen limits it to what the chosen commits added; nil is everything.
 	chosen *choice
 	meter  *Meter
+	large  cutter // cuts objects that come as a stream
 	// cached: earlier scans may spare this one work.
 	cached bool
 
 	mu      sync.Mutex
 	nodes   []node
-	edges   [][]edge
+	edges   []codedEdges
 	missing map[oid.ID]bool // what objects refer to and the store does not have
 	objects Objects
 
@@ -38,7 +39,7 @@ type history struct {
 func (r *Repo) History() Source { return r.history(nil) }
 
 func (r *Repo) history(c *choice) *history {
-	return &history{repo: r, chosen: c, meter: new(Meter), missing: map[oid.ID]bool{}}
+	return &history{repo: r, chosen: c, meter: new(Meter), large: largeFiles, missing: map[oid.ID]bool{}}
 }
 
 func (h *history) of() *Repo { return h.repo }
@@ -72,18 +73,15 @@ func (h *history) Parts(ctx context.Context) iter.Seq2[Part, error] {
 	}
 }
 
-// edge says that a tree names to, or that it was rebuilt from the tree to: what
-// to leads to, from may lead to. Of a tree rebuilt from another, only the
-// entries that differ have edges, which is what keeps them few.
-type edge struct{ from, to pack.Num }
-
 // gathered is what one worker learned from one unit.
 type gathered struct {
 	nodes   []node
-	edges   []edge
+	edges   edges
 	missing map[oid.ID]bool
 	objects Objects
 	steps   treeSteps
+	names   treeNames
+	window  []byte // memory for objects that come as a stream
 }
 
 func (h *history) part(plan *pack.Plan, u pack.Unit) Part {
@@ -93,7 +91,7 @@ func (h *history) part(plan *pack.Plan, u pack.Unit) Part {
 			defer h.add(&g)
 			for o, err := range plan.Walk(ctx, u) {
 				if err == nil {
-					err = h.look(&g, o, yield)
+					err = h.look(ctx, &g, o, yield)
 				}
 				if errors.Is(err, errStop) || err != nil && !yield(Blob{}, err) {
 					return
@@ -107,12 +105,12 @@ func (h *history) part(plan *pack.Plan, u pack.Unit) Part {
 var errStop = errors.New("stop")
 
 // look counts an object, keeps what placing needs of it, and yields its bytes.
-func (h *history) look(g *gathered, o pack.Object, yield func(Blob, error) bool) (err error) {
+func (h *history) look(ctx context.Context, g *gathered, o pack.Object, yield func(Blob, error) bool) (err error) {
 	kind := Content
 	switch o.Kind {
 	case pack.Tree:
 		g.objects.Trees++
-		return h.lookTree(g, o)
+		return h.lookTree(g, o, yield)
 	case pack.Commit:
 		g.objects.Commits++
 		kind, err = CommitText, h.lookCommit(g, o)
@@ -123,7 +121,13 @@ func (h *history) look(g *gathered, o pack.Object, yield func(Blob, error) bool)
 		g.objects.Blobs++
 	}
 	b := Blob{Kind: kind, ID: h.repo.store.ID(o.Num), Data: o.Data, num: o.Num, rebuilt: o.Base != pack.None, base: o.Base, fresh: o.Fresh}
-	if !yield(b, nil) {
+	ok := true
+	if o.Stream == nil {
+		ok = yield(b, nil)
+	} else if buf := h.large.room(g.window, o.Stream.Size); true {
+		g.window, ok = h.large.windows(ctx, b, o.Stream, buf, yield)
+	}
+	if !ok {
 		return errStop
 	}
 	return err
@@ -185,27 +189,22 @@ func (h *history) add(g *gathered) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.nodes = append(h.nodes, g.nodes...)
-	if len(g.edges) > 0 {
-		h.edges = append(h.edges, slices.Clip(g.edges))
+	if list := g.edges.take(); len(list) > 0 {
+		h.edges = append(h.edges, list)
 	}
 	maps.Copy(h.missing, g.missing)
-	h.objects.Commits += g.objects.Commits
-	h.objects.Trees += g.objects.Trees
-	h.objects.Blobs += g.objects.Blobs
-	h.objects.Tags += g.objects.Tags
+	h.objects.add(g.objects)
 }
 
-// suspects gives a superset of the trees that lead to the given blobs, without
-// reading any: it follows edges backwards. What is too many are trees rebuilt
+// suspects gives a superset of the trees that lead to the given blobs and trees,
+// and those trees, without reading any: it follows edges backwards. What is too many are trees rebuilt
 // from one that leads there, and that replace just that entry; chains of deltas
 // are short, and so are these.
-func (h *history) suspects(blobs []pack.Num) pack.Want {
+func (h *history) suspects(blobs, dirs []pack.Num) pack.Want {
 	// Sort the edges by where they end, by counting.
 	start := make([]int32, h.repo.store.Len()+1)
 	for _, list := range h.edges {
-		for _, e := range list {
-			start[e.to]++
-		}
+		list.each(func(_, to pack.Num) { start[to]++ })
 	}
 	total := int32(0)
 	for i, n := range start {
@@ -215,16 +214,16 @@ func (h *history) suspects(blobs []pack.Num) pack.Want {
 	from := make([]pack.Num, total)
 	next := slices.Clone(start)
 	for _, list := range h.edges {
-		for _, e := range list {
-			from[next[e.to]] = e.from
-			next[e.to]++
-		}
+		list.each(func(tree, to pack.Num) {
+			from[next[to]] = tree
+			next[to]++
+		})
 	}
 	marked := h.repo.store.NewWant()
-	for _, t := range h.hotBefore {
+	for _, t := range slices.Concat(dirs, h.hotBefore) {
 		marked.Add(t)
 	}
-	queue := slices.Concat(blobs, h.hotBefore)
+	queue := slices.Concat(blobs, dirs, h.hotBefore)
 	for len(queue) > 0 {
 		n := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]

@@ -16,7 +16,7 @@ func (h *history) nameMissing(run *scan) {
 		return
 	}
 	if h.repo.partial {
-		run.sum.Missing = int64(len(h.missing))
+		run.sum.Missing += int64(len(h.missing))
 		return
 	}
 	for _, m := range h.neededMissing() {

@@ -33,9 +33,12 @@ func (h *history) place(ctx context.Context, run *scan, hits []hit) error {
 		return err
 	}
 	for i := range hits {
-		p.sight(i, hits[i])
+		if !hits[i].allowed {
+			p.sight(i, hits[i])
+		}
 	}
 	p.refs(hits)
+	p.pairApart(ctx, hits)
 	h.remember(run, hits, p)
 	return nil
 }
@@ -43,12 +46,12 @@ func (h *history) place(ctx context.Context, run *scan, hits []hit) error {
 // summarize tells what the walk has counted.
 func (h *history) summarize(run *scan) {
 	s := &run.sum
-	s.Objects = h.objects
-	s.Commits = h.objects.Commits
+	s.Objects.add(h.objects)
 	if h.chosen != nil {
-		s.Commits = int64(len(h.chosen.commits))
-		s.Shallow = int64(h.chosen.shallow)
+		s.Commits += int64(len(h.chosen.commits))
+		s.Shallow += int64(h.chosen.shallow)
 	} else {
+		s.Commits += h.objects.Commits
 		s.Blobs += h.past.Blobs
 		s.Bytes += h.past.Bytes
 		s.Cache.Objects += h.past.Objects.Total()
@@ -70,6 +73,7 @@ type placing struct {
 	graph  *graph
 
 	flagged map[string]pack.Num // raw name → blob that was hit
+	dirs    map[pack.Num]bool   // trees with a name that was hit
 	prefix  [1 << 13]byte       // bit set of the first two bytes of flagged names
 	sites   map[pack.Num][]site
 	at      map[sitePath]int // → index into sites
@@ -84,6 +88,7 @@ type placing struct {
 	// What the next scan may tell again.
 	told    []sight
 	leading []keyRefs
+	apart   []apartPair
 }
 
 type sitePath struct {
@@ -109,12 +114,16 @@ const (
 func (h *history) newPlacing(run *scan, hits []hit) *placing {
 	p := &placing{
 		h: h, run: run, store: h.repo.store, reader: h.repo.store.Reader(),
-		flagged: map[string]pack.Num{}, sites: map[pack.Num][]site{}, at: map[sitePath]int{},
+		flagged: map[string]pack.Num{}, dirs: map[pack.Num]bool{}, sites: map[pack.Num][]site{}, at: map[sitePath]int{},
 		state: make([]uint8, h.repo.store.Len()), hot: map[pack.Num][]hotEntry{}, walked: map[sitePath]bool{},
 	}
 	p.commits = commitTexts{store: p.store, reader: p.reader}
 	for _, hit := range hits {
-		if hit.blob.Kind == Content {
+		switch {
+		case hit.allowed:
+		case hit.blob.Kind == FileName:
+			p.dirs[hit.blob.num] = true
+		case hit.blob.Kind == Content:
 			raw := hit.blob.ID.Bytes()
 			p.flagged[string(raw)] = hit.blob.num
 			k := int(raw[0])<<8 | int(raw[1])
@@ -125,7 +134,7 @@ func (h *history) newPlacing(run *scan, hits []hit) *placing {
 		p.graph = h.chosen.graph
 	} else {
 		p.graph = newGraph(p.store, h.nodes, h.repo.tips(p.reader))
-		p.suspect = h.suspects(slices.Collect(maps.Values(p.flagged)))
+		p.suspect = h.suspects(slices.Collect(maps.Values(p.flagged)), slices.Collect(maps.Keys(p.dirs)))
 	}
 	p.ofHead = p.graph.mark([]pack.Num{h.repo.headCommit(p.reader)})
 	return p
@@ -165,6 +174,12 @@ func (p *placing) chosenSites() {
 			s.head = p.h.repo.pathIn(p.reader, head, a.path) == a.blob
 		}
 	}
+	for _, a := range p.h.chosen.names {
+		if p.dirs[a.tree] {
+			s := p.addSite(a.tree, a.dir, a.commit)
+			s.head = p.h.repo.pathIn(p.reader, head, a.dir+a.name) != pack.None
+		}
+	}
 }
 
 // maxTreeDepth bounds how deep trees nest: no file system has longer paths.
@@ -194,7 +209,7 @@ func (p *placing) leads(t pack.Num, depth int) bool {
 			kept = append(kept, e)
 		}
 	}
-	if len(kept) == 0 {
+	if len(kept) == 0 && !p.dirs[t] {
 		p.state[t] = cold
 		return false
 	}
@@ -238,6 +253,9 @@ func (p *placing) descend(t pack.Num, path string, i int32) {
 		return
 	}
 	p.walked[key] = true
+	if p.dirs[t] {
+		p.addSite(t, path, i)
+	}
 	for _, e := range p.hot[t] {
 		if e.tree {
 			p.descend(e.num, path+e.name+"/", i)
@@ -260,6 +278,9 @@ func (p *placing) addSite(blob pack.Num, path string, commit int32) *site {
 
 // markHead marks the sites that the checked-out commit has.
 func (p *placing) markHead(t pack.Num, path string) {
+	if k, ok := p.at[sitePath{t, path}]; ok {
+		p.sites[t][k].head = true
+	}
 	for _, e := range p.hot[t] {
 		if e.tree {
 			p.markHead(e.num, path+e.name+"/")
@@ -281,7 +302,7 @@ func (p *placing) markStaged() {
 // sight turns hit k into sightings, one a site.
 func (p *placing) sight(k int, h hit) {
 	place := Place{Kind: h.blob.Kind, Object: h.blob.ID}
-	if h.blob.Kind != Content {
+	if h.blob.Kind == CommitText || h.blob.Kind == TagText {
 		i, ok := p.graph.at[h.blob.num]
 		if ok && h.blob.Kind == CommitText {
 			place.Commit, place.Unreachable = p.commit(i), !p.graph.reached[i]
@@ -293,14 +314,19 @@ func (p *placing) sight(k int, h hit) {
 		return
 	}
 	sites := p.sites[h.blob.num]
+	if len(sites) == 0 && h.blob.Kind == FileName && p.h.chosen != nil {
+		p.known(h) // no chosen commit added a name to this tree
+		return
+	}
 	if len(sites) == 0 {
+		place.Path = h.name
 		place.Unreachable = !p.h.repo.targets[h.blob.ID]
 		p.tell(k, h, place, -1, false)
 	}
 	for _, s := range sites {
-		place.Path, place.Staged, place.Unreachable, place.Commit = s.path, s.staged, false, nil
+		place.Path, place.Staged, place.Unreachable, place.Commit = s.path+h.name, s.staged, false, nil
 		if s.commit >= 0 {
-			if p.h.chosen != nil && p.knownBefore(h, s) {
+			if p.h.chosen != nil && p.knownBefore(h, s, place.Path) {
 				p.known(h)
 				continue
 			}
@@ -313,6 +339,7 @@ func (p *placing) sight(k int, h hit) {
 
 // tell groups a sighting, and keeps it for the next scan.
 func (p *placing) tell(k int, h hit, place Place, order int32, head bool) {
+	place.Repository = p.h.repo.within
 	p.run.groups.add(h, place, order, h.inHead(head))
 	if !p.h.cached {
 		return

@@ -13,6 +13,9 @@ import (
 func (p *placing) refs(hits []hit) {
 	objectsOf := map[string][]pack.Num{} // blobs, messages
 	for _, h := range hits {
+		if h.allowed {
+			continue
+		}
 		objectsOf[h.key] = append(objectsOf[h.key], h.blob.num)
 	}
 	refs := p.h.repo.namedRefs(p.reader)
@@ -40,7 +43,7 @@ func (p *placing) spread(objects map[pack.Num]uint64, refs []namedRef, give func
 			return m
 		}
 		memo[t] = 0
-		m := uint64(0)
+		m := objects[t]
 		for _, e := range p.hot[t] {
 			if e.tree {
 				m |= tree(e.num)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 	"github.com/keyquench/keyquench/scanner/internal/pack"
 )
@@ -19,8 +18,8 @@ func (h *history) replay(run *scan) (told bool) {
 	}
 	e := h.repo.earlier
 	res := &e.result
-	hits, ok := res.hitAgain(run.set, h.repo.store)
-	if !ok || !res.tell(run, hits, h.repo.store) {
+	hits, ok := res.hitAgain(run, h.repo.store)
+	if !ok || !res.tell(run, hits, h.repo) {
 		e.forget(e.file.Discard("what it names is not what is there"))
 		return false
 	}
@@ -29,7 +28,9 @@ func (h *history) replay(run *scan) (told bool) {
 	run.meter.Objects.Add(t.Objects.Total())
 	run.meter.Blobs.Add(t.Blobs)
 	run.meter.Hits.Add(int64(len(hits)))
-	run.sum.Objects, run.sum.Commits, run.sum.Shallow = t.Objects, t.Objects.Commits, t.Shallow
+	run.sum.Objects.add(t.Objects)
+	run.sum.Commits += t.Objects.Commits
+	run.sum.Shallow += t.Shallow
 	run.sum.Blobs += t.Blobs
 	run.sum.Bytes += t.Bytes
 	run.sum.Cache.Objects += t.Objects.Total()
@@ -37,8 +38,8 @@ func (h *history) replay(run *scan) (told bool) {
 }
 
 // hitAgain runs the rules over the objects that hit, and compares.
-func (res *result) hitAgain(set *rules.Set, store *pack.Store) (hits []hit, ok bool) {
-	w, reader := worker{set: set}, store.Reader()
+func (res *result) hitAgain(run *scan, store *pack.Store) (hits []hit, ok bool) {
+	w, reader := worker{set: run.set, allow: run.allow}, store.Reader()
 	for _, o := range res.Objects {
 		num, found := store.Lookup(o.Name)
 		if !found {
@@ -47,6 +48,9 @@ func (res *result) hitAgain(set *rules.Set, store *pack.Store) (hits []hit, ok b
 		kind, data, err := reader.Read(num)
 		if err != nil || o.Kind != blobKind(kind) {
 			return nil, false
+		}
+		if kind == pack.Tree {
+			data = oddNames(data, store.Format())
 		}
 		w.look(&Blob{Kind: o.Kind, ID: store.ID(num), Data: data, num: num})
 	}
@@ -64,21 +68,23 @@ func (res *result) hitAgain(set *rules.Set, store *pack.Store) (hits []hit, ok b
 	return w.hits, true
 }
 
-// blobKind is what the scanner calls a kind of object; a tree is no Blob.
+// blobKind is what of an object of that kind is a Blob.
 func blobKind(k pack.Kind) Kind {
 	switch k {
 	case pack.Commit:
 		return CommitText
 	case pack.Tag:
 		return TagText
+	case pack.Tree:
+		return FileName
 	default:
 		return Content
 	}
 }
 
 // tell gives the hits their places.
-func (res *result) tell(run *scan, hits []hit, store *pack.Store) bool {
-	commits := commitTexts{store: store, reader: store.Reader()}
+func (res *result) tell(run *scan, hits []hit, repo *Repo) bool {
+	commits := commitTexts{store: repo.store, reader: repo.store.Reader()}
 	for _, s := range res.Sights {
 		if s.Hit < 0 || s.Hit >= len(hits) {
 			return false
@@ -96,10 +102,24 @@ func (res *result) tell(run *scan, hits []hit, store *pack.Store) bool {
 			return false
 		}
 	}
+	texts := make([][]byte, len(res.Apart))
+	for i := range res.Apart {
+		a := &res.Apart[i]
+		var known bool
+		if a.key, known = keys[a.Key]; !known || a.Commit != nil && commits.get(a.Commit) == nil {
+			return false
+		}
+		_, data, err := commits.reader.Lookup(a.Object)
+		if err != nil || !a.find(run.set, data) {
+			return false
+		}
+		texts[i] = bytes.Clone(data)
+	}
 	// From here on nothing can fail.
+	run.note(hits)
 	for _, s := range res.Sights {
 		t := hits[s.Hit]
-		place := Place{Kind: t.blob.Kind, Object: t.blob.ID, Path: s.Path, Staged: s.Staged, Unreachable: s.Unreachable}
+		place := Place{Kind: t.blob.Kind, Object: t.blob.ID, Repository: repo.within, Path: s.Path, Staged: s.Staged, Unreachable: s.Unreachable}
 		if s.Commit != nil {
 			place.Commit = commits.get(s.Commit)
 		}
@@ -107,6 +127,10 @@ func (res *result) tell(run *scan, hits []hit, store *pack.Store) bool {
 	}
 	for _, r := range res.Refs {
 		run.groups.setRefs(keys[r.Print], r.Names, r.Count)
+	}
+	for i := range res.Apart {
+		a := &res.Apart[i]
+		a.adopt(run, repo, texts[i], commits.get(a.Commit))
 	}
 	return true
 }
@@ -202,13 +226,17 @@ func (h *history) adoptHits(m *merge) bool {
 			return false
 		}
 		m.want.Add(num)
-		h.past.Blobs--
-		h.past.Bytes -= int64(o.Size)
+		if o.Kind.counted() {
+			h.past.Blobs--
+			h.past.Bytes -= int64(o.Size)
+		}
 		switch o.Kind {
 		case CommitText:
 			h.past.Objects.Commits--
 		case TagText:
 			h.past.Objects.Tags--
+		case FileName:
+			h.past.Objects.Trees--
 		default:
 			h.past.Objects.Blobs--
 		}

@@ -29,6 +29,8 @@ type Repo struct {
 	partial bool
 	// excludes are the user's own ignore files.
 	excludes []string
+	// within is where in the git directory of another repository this one lies.
+	within string
 	// problems are what could not be read of refs and indexes.
 	problems []Skip
 }
@@ -324,7 +326,7 @@ func (r *Repo) pathIn(reader *pack.Reader, tree pack.Num, path string) pack.Num 
 		next := pack.None
 		entries, _ := treeEntries(data, r.store.Format())
 		for e := range entries {
-			if string(e.Name) == name && e.isTree() == more {
+			if string(e.Name) == name && (e.isTree() || !more) {
 				if n, ok := r.store.Lookup(e.ID); ok && e.Mode&modeType != modeGitlink {
 					next = n
 				}

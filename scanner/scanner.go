@@ -8,6 +8,7 @@
 package scanner
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -26,6 +27,9 @@ import (
 type Scanner struct {
 	// Rules are rules.Default() when nil.
 	Rules *rules.Set
+	// Allow are markers: what is found on a line that has one is counted, and
+	// not reported.
+	Allow []string
 	// Workers is GOMAXPROCS when zero.
 	Workers int
 	// Meter, if set, is kept up to date while a scan runs.
@@ -45,7 +49,7 @@ type Meter struct{ Objects, Blobs, Bytes, Hits atomic.Int64 }
 // been given to found, perhaps without its place in history, and the Summary
 // is filled as far as the scan came.
 func (s *Scanner) Scan(ctx context.Context, found func(Finding) error, sources ...Source) (Summary, error) {
-	run := &scan{set: s.Rules, workers: s.Workers, meter: s.Meter}
+	run := &scan{set: s.Rules, allow: s.Allow, workers: s.Workers, meter: s.Meter, allowed: map[string]bool{}}
 	now := s.Now
 	if now == nil {
 		now = time.Now
@@ -69,6 +73,7 @@ func (s *Scanner) Scan(ctx context.Context, found func(Finding) error, sources .
 // scan is one call of Scan.
 type scan struct {
 	set     *rules.Set
+	allow   []string
 	workers int
 	meter   *Meter
 	groups  groups
@@ -77,6 +82,8 @@ type scan struct {
 	sum    Summary
 	before Summary // what sum was before the source being read
 	hits   []hit
+
+	allowed map[string]bool // keys on lines that are marked
 }
 
 // hit is a Match and the Blob it stands in, without its bytes.
@@ -84,12 +91,14 @@ type hit struct {
 	blob   Blob // Data is nil
 	match  rules.Match
 	key    string // groupKey of the match
+	name   string // of a FileName without a path, the one it stands in
 	at     Position
 	secret *Position
 	// ordinal tells apart the places of one key in one blob.
 	ordinal int
 	size    int  // of the blob in bytes, unless this is
 	part    bool // a window of it
+	allowed bool // by a marker on its line
 }
 
 func compareHits(a, b hit) int {
@@ -109,6 +118,7 @@ type placer interface {
 
 func (run *scan) all(ctx context.Context, found func(Finding) error, sources []Source) error {
 	err := run.sources(ctx, sources)
+	run.sum.Allowed = len(run.allowed)
 	for _, f := range run.groups.findings() {
 		run.sum.Findings++
 		if err := found(f); err != nil {
@@ -141,11 +151,15 @@ func (run *scan) sources(ctx context.Context, sources []Source) (err error) {
 		failed := run.read(ctx, src)
 		// Which worker was first is chance; what comes out must not be.
 		slices.SortFunc(run.hits, compareHits)
+		run.note(run.hits)
 		if p, ok := src.(placer); ok && failed == nil {
 			failed = p.place(ctx, run, run.hits)
 		} else {
 			for _, h := range run.hits {
-				run.groups.add(h, Place{Kind: h.blob.Kind, Path: h.blob.Path, Object: h.blob.ID}, -1, nil)
+				if h.allowed {
+					continue
+				}
+				run.groups.add(h, Place{Kind: h.blob.Kind, Path: h.blob.Path, Object: h.blob.ID, Staged: h.blob.staged}, -1, nil)
 			}
 		}
 		if h != nil && h.cached {
@@ -198,7 +212,7 @@ const flushEvery = 512
 
 // part reads one part.
 func (run *scan) part(ctx context.Context, p Part) {
-	w := worker{set: run.set}
+	w := worker{set: run.set, allow: run.allow}
 	defer func() { run.flush(&w) }()
 	for b, err := range p(ctx) {
 		if ctx.Err() != nil {
@@ -219,6 +233,7 @@ func (run *scan) part(ctx context.Context, p Part) {
 // told.
 type worker struct {
 	set     *rules.Set
+	allow   []string
 	matches []rules.Match
 	changed []rules.Span
 	// marked are the objects of the part that the rules do not call clean. What
@@ -233,11 +248,13 @@ type worker struct {
 
 // look counts a blob and runs the rules over it.
 func (w *worker) look(b *Blob) {
-	w.bytes += b.window.bytes(b.Data)
-	if b.window.first() {
-		w.blobs++
-		if b.Kind == WorkTreeFile {
-			w.files++
+	if b.Kind.counted() {
+		w.bytes += b.window.bytes(b.Data)
+		if b.window.first() {
+			w.blobs++
+			if b.Kind == WorkTreeFile {
+				w.files++
+			}
 		}
 	}
 	if w.cleanLikeBase(b) {
@@ -299,24 +316,51 @@ func (e *SkipError) Unwrap() error { return e.Err }
 
 // keep turns matches into hits while the bytes are there.
 func (w *worker) keep(b *Blob) {
-	if b.stored() {
+	if b.stored() && b.window == nil { // what comes in windows is checked at its end
 		if err := checkName(b); err != nil {
 			w.skip(err)
 		}
 	}
 	seen, lines := b.window.seen(), b.window.lines(b.Data)
 	for _, m := range w.matches {
-		h := hit{blob: *b, match: m, key: groupKey(&m), at: lines.position(m.Start), size: len(b.Data), part: b.window != nil}
+		h := hit{blob: *b, match: m, key: groupKey(&m), at: lines.position(m.Start), size: len(b.Data), part: b.window != nil, allowed: w.allows(b.Data, m.Start)}
 		h.blob.Data, h.blob.fresh, h.blob.window = nil, nil, nil
 		if m.Key.ID != "" && !m.Key.Secret.IsZero() && len(m.Secrets) > 0 {
 			if p := lines.position(m.Secrets[0].Start); p.Line != h.at.Line {
 				h.secret = &p
 			}
 		}
+		if b.Kind == FileName {
+			h.inName(b)
+		}
 		b.window.shift(&h.match)
 		h.ordinal = seen[h.key]
 		seen[h.key]++
 		w.hits = append(w.hits, h)
+	}
+}
+
+// maxMarkedLine bounds how far from a key a marker counts.
+const maxMarkedLine = 4 << 10
+
+// allows tells whether the line of data[at] has a marker.
+func (w *worker) allows(data []byte, at int) bool {
+	if len(w.allow) == 0 {
+		return false
+	}
+	from := max(0, at-maxMarkedLine)
+	line := data[from:min(len(data), at+maxMarkedLine)]
+	start := bytes.LastIndexByte(line[:at-from], '\n') + 1
+	line, _, _ = bytes.Cut(line[start:], []byte{'\n'})
+	return slices.ContainsFunc(w.allow, func(marker string) bool { return bytes.Contains(line, []byte(marker)) })
+}
+
+// note counts what is allowed.
+func (run *scan) note(hits []hit) {
+	for i := range hits {
+		if hits[i].allowed {
+			run.allowed[hits[i].key] = true
+		}
 	}
 }
 
@@ -343,7 +387,7 @@ func (run *scan) flush(w *worker) {
 	run.sum.Skipped += w.skipped
 	run.keepSkips(w.skips...)
 	run.hits = append(run.hits, w.hits...)
-	*w = worker{set: w.set, matches: w.matches, changed: w.changed, marked: w.marked}
+	*w = worker{set: w.set, allow: w.allow, matches: w.matches, changed: w.changed, marked: w.marked}
 }
 
 // skip counts something that a source found out to be unreadable.

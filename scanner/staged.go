@@ -156,6 +156,9 @@ func (s *Staged) part(changes []change) Part {
 				if ctx.Err() != nil {
 					return
 				}
+				if b, odd := pathName(Blob{ID: c.id}, c.path); odd && !yield(b, nil) {
+					return
+				}
 				kind, data, err := reader.Lookup(c.id.Bytes())
 				if err == nil && kind != pack.Blob {
 					err = fmt.Errorf("a %s, not a file's content: %w", kind, pack.ErrCorrupt)
@@ -201,6 +204,18 @@ func (s *Staged) place(ctx context.Context, run *scan, hits []hit) error {
 	for _, h := range hits {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if h.allowed {
+			continue
+		}
+		if h.blob.Kind == FileName {
+			if s.repo.pathIn(reader, tree, h.blob.Path) == pack.None {
+				run.groups.add(h, Place{Kind: FileName, Path: h.blob.Path, Staged: true}, -1, nil)
+			} else if !known[h.key] {
+				known[h.key] = true
+				run.sum.Known++
+			}
+			continue
 		}
 		matches, ok := before[h.blob.Path]
 		if !ok {

@@ -7,14 +7,23 @@ import (
 	"github.com/keyquench/keyquench/scanner/internal/pack"
 )
 
-// lookTree makes sure that what a tree names is there. Entries that stand in
-// the tree it was rebuilt from were looked at there.
-func (h *history) lookTree(g *gathered, o pack.Object) error {
+// lookTree makes sure that what a tree names is there, and yields names that may
+// hold a key. Entries that stand in the tree it was rebuilt from were looked at
+// there.
+func (h *history) lookTree(g *gathered, o pack.Object, yield func(Blob, error) bool) error {
+	g.names.list = g.names.list[:0]
 	w := treeWalk{data: o.Data, format: h.repo.store.Format(), steps: g.steps.begin()}
 	if !h.changedEntries(g, &w, o) {
 		return h.problem(o.Num, fmt.Errorf("tree with something that is no entry: %w", pack.ErrCorrupt))
 	}
 	g.steps.end(o.Num, &w)
+	if len(g.names.list) == 0 {
+		return nil
+	}
+	g.names.mark(o.Num)
+	if !yield(Blob{Kind: FileName, ID: h.repo.store.ID(o.Num), Data: g.names.list, num: o.Num}, nil) {
+		return errStop
+	}
 	return nil
 }
 
@@ -23,12 +32,14 @@ func (h *history) lookTree(g *gathered, o pack.Object) error {
 func (h *history) changedEntries(g *gathered, w *treeWalk, o pack.Object) bool {
 	changed := o.Fresh
 	var base []int32
-	if o.Base == pack.None {
+	if o.Base == pack.None || g.names.of[o.Base] {
+		// What was odd about the base may still stand here.
 		changed = []pack.Span{{Start: 0, End: len(o.Data)}}
-	} else {
+	}
+	if o.Base != pack.None {
 		base = g.steps.of[o.Base]
 		if h.chosen == nil {
-			g.edges = append(g.edges, edge{o.Num, o.Base})
+			g.edges.add(o.Num, o.Base)
 		}
 	}
 	if len(changed) > 0 {
@@ -45,11 +56,12 @@ func (h *history) changedEntries(g *gathered, w *treeWalk, o pack.Object) bool {
 			if !ok {
 				return false
 			}
+			g.names.add(e.Name)
 			if e.Mode&modeType == modeGitlink {
 				continue
 			}
 			if to, found := h.refer(g, e.ID); found && h.chosen == nil {
-				g.edges = append(g.edges, edge{o.Num, to})
+				g.edges.add(o.Num, to)
 			}
 		}
 	}

@@ -43,6 +43,14 @@ type window struct {
 	ordinals map[string]int
 }
 
+// room gives memory for windows over size bytes, buf if that will do.
+func (c cutter) room(buf []byte, size int64) []byte {
+	if n := int(min(int64(c.size), size)); cap(buf) < n {
+		return make([]byte, 0, n)
+	}
+	return buf[:0]
+}
+
 // windows yields what buf holds and then all of r as Blobs like b: one, or as
 // many as it takes, the path and the kind of each being b's. It reports whether
 // the loop goes on. An error from r is yielded behind what was read until then.

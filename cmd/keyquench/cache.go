@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
@@ -12,12 +13,12 @@ import (
 
 // scanCache is where scans remember what they have read; nil when the user has no
 // place for that.
-func scanCache() *scanner.Cache {
+func scanCache(allow []string) *scanner.Cache {
 	dir, err := os.UserCacheDir()
 	if err != nil || !filepath.IsAbs(dir) {
 		return nil
 	}
-	return &scanner.Cache{Dir: filepath.Join(dir, "keyquench"), Program: programID(), Rules: rules.Default()}
+	return &scanner.Cache{Dir: filepath.Join(dir, "keyquench"), Program: programID() + strings.Join(append(allow, ""), " allow "), Rules: rules.Default()}
 }
 
 // programID tells builds of the program apart: by version and commit and, where

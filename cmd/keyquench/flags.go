@@ -13,11 +13,11 @@ import (
 type scanFlags struct {
 	history, worktree, ignored, stdin, staged bool
 	since, rng                                string
-	branches                                  []string
+	branches, ignores                         []string
 
 	format, output, color            string
 	secrets, quiet, noProgress       bool
-	noCache                          bool
+	noCache, noAllow, gitleaksAllow  bool
 	workers                          int
 	sinceGiven, rangeGiven, outGiven bool
 }
@@ -27,6 +27,23 @@ type scanFlags struct {
 const maxWorkers = 1024
 
 func (f *scanFlags) add(s *pflag.FlagSet) {
+	f.addTarget(s)
+	s.StringArrayVar(&f.ignores, "ignore", nil, "leave out the findings that `FILE` lists: fingerprints, or a baseline; may be repeated")
+	s.StringVar(&f.format, "format", "text", "write findings as `text|json`")
+	s.StringVar(&f.output, "output", "", "write findings to `FILE` (mode 0600) instead of standard output")
+	s.BoolVar(&f.secrets, "show-secrets", false, "write secrets in full: mind who reads the output")
+	s.BoolVar(&f.quiet, "quiet", false, "write findings and errors only: no progress, no summary, no advice")
+	s.BoolVar(&f.noProgress, "no-progress", false, "show no progress")
+	s.StringVar(&f.color, "color", "auto", "colour the text: `auto|always|never`; auto obeys NO_COLOR")
+	s.BoolVar(&f.noAllow, "no-allow", false, "report lines marked keyquench:allow too")
+	s.BoolVar(&f.gitleaksAllow, "gitleaks-allow", false, "leave out lines marked gitleaks:allow, too")
+	s.BoolVar(&f.noCache, "no-cache", false, "read all of history again, and remember nothing of it")
+	s.IntVar(&f.workers, "workers", 0, "scan with `N` workers (default: one a processor)")
+	s.SortFlags = false
+}
+
+// addTarget adds the flags that choose what is scanned.
+func (f *scanFlags) addTarget(s *pflag.FlagSet) {
 	s.BoolVar(&f.history, "history", false, "scan history only")
 	s.BoolVar(&f.worktree, "worktree", false, "scan the work tree only")
 	s.BoolVar(&f.staged, "staged", false, "scan what the next commit would add to HEAD")
@@ -35,14 +52,6 @@ func (f *scanFlags) add(s *pflag.FlagSet) {
 	s.StringVar(&f.rng, "range", "", "scan what the commits `A..B` added")
 	s.StringArrayVar(&f.branches, "branch", nil, "scan only what branch `NAME` leads to; may be repeated")
 	s.StringVar(&f.since, "since", "", "scan only commits made since `DATE`")
-	s.StringVar(&f.format, "format", "text", "write findings as `text|json`")
-	s.StringVar(&f.output, "output", "", "write findings to `FILE` (mode 0600) instead of standard output")
-	s.BoolVar(&f.secrets, "show-secrets", false, "write secrets in full: mind who reads the output")
-	s.BoolVar(&f.quiet, "quiet", false, "write findings and errors only: no progress, no summary, no advice")
-	s.BoolVar(&f.noProgress, "no-progress", false, "show no progress")
-	s.StringVar(&f.color, "color", "auto", "colour the text: `auto|always|never`; auto obeys NO_COLOR")
-	s.BoolVar(&f.noCache, "no-cache", false, "read all of history again, and remember nothing of it")
-	s.IntVar(&f.workers, "workers", 0, "scan with `N` workers (default: one a processor)")
 	s.SortFlags = false
 }
 
@@ -123,6 +132,17 @@ func (f *scanFlags) partFlag() string {
 		return "--since"
 	}
 	return ""
+}
+
+// allow are the markers of lines that are not reported.
+func (f *scanFlags) allow() (markers []string) {
+	if !f.noAllow {
+		markers = append(markers, "keyquench:allow")
+	}
+	if f.gitleaksAllow {
+		markers = append(markers, "gitleaks:allow")
+	}
+	return markers
 }
 
 // historyFlag is the flag that needs a repository, or "".

@@ -60,6 +60,14 @@ user's cache directory, keyquench/, and not read again; where something was foun
 the places are, and no secret. --no-cache does without. What was remembered by
 another version of keyquench or its rules does not count.
 
+What is not reported
+  a line with keyquench:allow   counted; --no-allow reports it
+  --ignore FILE                 the findings that FILE names by fingerprint, one a
+                                line: FINGERPRINT [until YYYY-MM-DD] [# reason].
+                                A fingerprint is made of rule and key: it holds
+                                wherever the key moves, and for no other key.
+                                keyquench baseline writes such a file.
+
 What you see
 Findings go to standard output, one block a key, the oldest first: where it stands,
 which commit brought it in, and whether it is still in HEAD. A key ID is no secret
@@ -85,6 +93,15 @@ const scanExamples = `  keyquench scan                          this repository,
   keyquench scan --since 30d ../service   the last month of another repository
   git diff | keyquench scan --stdin       a change that is not committed
   keyquench scan --format json --output leaks.json`
+
+const baselineHelp = `Baseline scans like scan, and writes the fingerprints of all keys it finds to
+standard output, as a list that scan --ignore reads. What is on it is known, not
+harmless: deactivate those keys too.
+
+A scan that could not read everything writes no baseline, and exits with 3.`
+
+const baselineExamples = `  keyquench baseline > known-keys.txt
+  keyquench scan --ignore known-keys.txt`
 
 const completionHelp = `Completion writes a script that completes keyquench's commands and flags.
 

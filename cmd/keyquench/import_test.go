@@ -21,20 +21,21 @@ const module = "github.com/keyquench/keyquench"
 // may. A package that is not here is not part of the design. Those that only
 // test others stand at the end.
 var mayImport = map[string][]string{
-	"cmd/keyquench":     {"hooks", "hooks/webhook", "action", "internal/dash", "internal/report", "internal/org", "internal/queue"},
+	"cmd/keyquench":     {"hooks", "hooks/webhook", "action", "internal/dash", "internal/ignore", "internal/report", "internal/org", "internal/queue"},
 	"internal/dash":     {"internal/ledger"},
 	"internal/report":   {"internal/ledger"},
 	"internal/ledger":   {"scanner", "internal/verify", "internal/respond", "internal/incident"},
 	"internal/incident": {"internal/respond", "internal/verify"},
 	"internal/respond":  {"internal/verify"},
 	"internal/verify":   {"rules"},
+	"internal/ignore":   nil,
 	"internal/org":      nil,
 	"internal/queue":    nil,
 	"hooks":             {"scanner"},
 	"hooks/webhook":     nil,
 	"action":            {"scanner"},
 
-	"scanner":                   {"rules", "scanner/internal/cache", "scanner/internal/gitdir", "scanner/internal/index", "scanner/internal/pack", "scanner/internal/worktree"},
+	"scanner":                   {"rules", "scanner/internal/cache", "scanner/internal/gitdir", "scanner/internal/index", "scanner/internal/pack", "scanner/internal/unpack", "scanner/internal/worktree"},
 	"scanner/internal/cache":    nil,
 	"scanner/internal/fault":    nil,
 	"scanner/internal/gitdir":   {"scanner/internal/oid"},
@@ -42,6 +43,7 @@ var mayImport = map[string][]string{
 	"scanner/internal/inflate":  nil,
 	"scanner/internal/oid":      nil,
 	"scanner/internal/pack":     {"scanner/internal/fault", "scanner/internal/inflate", "scanner/internal/oid"},
+	"scanner/internal/unpack":   nil,
 	"scanner/internal/worktree": {"scanner/internal/index"},
 
 	"rules":                 {"rules/internal/anchor"},

@@ -30,15 +30,7 @@ func (p *program) scanCommand() *cobra.Command {
 		Short:   "look for keys in a repository, a folder, a file or standard input",
 		Long:    scanHelp,
 		Example: scanExamples,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usageError{fmt.Sprintf("scan takes one path, not %d", len(args)), "call it once for each path"}
-			}
-			if len(args) == 1 && args[0] == "" {
-				return usageError{"the path is empty", "keyquench scan ."}
-			}
-			return nil
-		},
+		Args:    atMostOnePath("scan"),
 		RunE: func(c *cobra.Command, args []string) error {
 			choice, err := f.check(c.Flags(), p.now())
 			if err != nil {
@@ -70,6 +62,19 @@ func (p *program) scanCommand() *cobra.Command {
 	return c
 }
 
+// atMostOnePath refuses more than one argument of a command.
+func atMostOnePath(command string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usageError{fmt.Sprintf("%s takes one path, not %d", command, len(args)), "call it once for each path"}
+		}
+		if len(args) == 1 && args[0] == "" {
+			return usageError{"the path is empty", "keyquench " + command + " ."}
+		}
+		return nil
+	}
+}
+
 // scan runs the scan and reports it.
 func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 	set := rules.Default()
@@ -93,7 +98,16 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 	if f.secrets {
 		fmt.Fprintln(p.errOut, "keyquench: warning: secrets are written in full: mind who reads the output")
 	}
-	sum, err := p.read(ctx, t, f, set, w)
+	ignored, err := p.ignored(f.ignores)
+	if err != nil {
+		return err
+	}
+	sum, err := p.read(ctx, t, f, set, func(x scanner.Finding) error {
+		if ignored.Has(x.Fingerprint) {
+			return errIgnored
+		}
+		return w.Finding(x)
+	})
 	if err != nil {
 		// A reader of JSON learns from the summary that this is not all.
 		sum.Skipped++
@@ -110,14 +124,25 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 }
 
 // read runs the scanner and shows its progress; the report is written later.
-func (p *program) read(ctx context.Context, t *target, f *scanFlags, set *rules.Set, w report.Writer) (scanner.Summary, error) {
-	s := scanner.Scanner{Rules: set, Workers: f.workers, Meter: new(scanner.Meter), Now: p.now}
+func (p *program) read(ctx context.Context, t *target, f *scanFlags, set *rules.Set, found func(scanner.Finding) error) (scanner.Summary, error) {
+	s := scanner.Scanner{Rules: set, Allow: f.allow(), Workers: f.workers, Meter: new(scanner.Meter), Now: p.now}
 	stop := func() {}
 	if !f.quiet && !f.noProgress && p.isTerminal(p.errOut) {
 		stop = startProgress(p.errOut, s.Meter, t.objects).stop
 	}
 	defer stop()
-	return s.Scan(ctx, w.Finding, t.sources...)
+	ignored := 0
+	sum, err := s.Scan(ctx, func(x scanner.Finding) error {
+		err := found(x)
+		if errors.Is(err, errIgnored) {
+			ignored++
+			return nil
+		}
+		return err
+	}, t.sources...)
+	sum.Findings -= ignored
+	sum.Ignored = ignored
+	return sum, err
 }
 
 // finish writes the summary and chooses the exit code.

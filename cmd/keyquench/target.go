@@ -71,7 +71,7 @@ func openRepository(ctx context.Context, path string, env func(string) string, f
 		return plainTarget("repository "+root+": work tree", src), nil
 	}
 	if f.partFlag() == "" && !f.noCache {
-		o.Cache = scanCache()
+		o.Cache = scanCache(f.allow())
 	}
 	repo, err := scanner.Open(path, o)
 	if err != nil {
@@ -82,7 +82,19 @@ func openRepository(ctx context.Context, path string, env func(string) string, f
 		repo.Close()
 		return nil, err
 	}
-	t.close = repo.Close
+	open := []*scanner.Repo{repo}
+	if t.scope == report.All {
+		for _, n := range repo.Nested(o) {
+			open = append(open, n)
+			t.sources = append(t.sources, n.History())
+			t.objects += n.Objects()
+		}
+	}
+	t.close = func() {
+		for _, r := range open {
+			r.Close()
+		}
+	}
 	return t, nil
 }
 
@@ -192,7 +204,7 @@ func repoTarget(ctx context.Context, repo *scanner.Repo, f *scanFlags, c scanner
 		t.name += ": the chosen part of its history"
 		return t, nil
 	}
-	t.sources, t.scope, t.objects = append(t.sources, repo.History()), report.All, repo.Objects()
+	t.sources, t.scope, t.objects = append(t.sources, repo.History(), repo.Metadata()), report.All, repo.Objects()
 	files := f.worktree || !f.history && !repo.Bare()
 	if files {
 		src, err := repo.WorkTree(f.ignored)

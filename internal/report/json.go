@@ -55,6 +55,7 @@ type jsonPlace struct {
 	Kind        string        `json:"kind"`
 	Path        string        `json:"path"`
 	PathBase64  string        `json:"path_base64,omitempty"`
+	Repository  string        `json:"repository,omitempty"`
 	Object      string        `json:"object"`
 	Line        int           `json:"line"`
 	Column      int           `json:"column"`
@@ -96,6 +97,8 @@ type jsonSummary struct {
 	Seconds  float64     `json:"seconds"`
 	Findings int         `json:"findings"`
 	Known    int         `json:"known"`
+	Allowed  int         `json:"allowed"`
+	Ignored  int         `json:"ignored"`
 	Skipped  int64       `json:"skipped"`
 	Missing  int64       `json:"missing"`
 	Shallow  int64       `json:"shallow"`
@@ -158,7 +161,7 @@ func (j *jsonLines) text(s string) string { return valid(j.veil.over(s)) }
 func (j *jsonLines) place(p *scanner.Place) jsonPlace {
 	path := j.veil.over(p.Path)
 	out := jsonPlace{
-		Kind: p.Kind.String(), Path: valid(path), PathBase64: raw(path),
+		Kind: p.Kind.String(), Path: valid(path), PathBase64: raw(path), Repository: j.text(p.Repository),
 		Line: p.At.Line, Column: p.At.Column, Offset: p.At.Offset, Secret: position(p.Secret), Encoding: p.Encoding,
 		Versions: p.Versions, Head: position(p.Head), WorkTree: position(p.WorkTree), Staged: p.Staged, Unreachable: p.Unreachable,
 	}
@@ -187,7 +190,7 @@ func (j *jsonLines) summary(s *scanner.Summary) error {
 		Type: "summary", Schema: schema, Target: j.text(j.o.Target),
 		Objects: jsonObjects{o.Commits, o.Trees, o.Blobs, o.Tags, o.Total()},
 		Blobs:   s.Blobs, Bytes: s.Bytes, Files: s.Files, Commits: s.Commits, Seconds: round(s.Elapsed.Seconds(), 1000),
-		Findings: s.Findings, Known: s.Known, Skipped: s.Skipped, Missing: s.Missing, Shallow: s.Shallow,
+		Findings: s.Findings, Known: s.Known, Allowed: s.Allowed, Ignored: s.Ignored, Skipped: s.Skipped, Missing: s.Missing, Shallow: s.Shallow,
 		Skips: make([]jsonSkip, len(skips)), Complete: !s.Incomplete(), Version: j.o.Version, Rules: j.o.Rules,
 		Cached: s.Cache.Objects,
 	}

@@ -43,11 +43,20 @@ func (t *text) place(b *bytes.Buffer, f *scanner.Finding, p *scanner.Place) {
 // where is the place itself, in a form that editors open.
 func (t *text) where(p *scanner.Place) string {
 	at := fmt.Sprintf(":%d:%d", p.At.Line, p.At.Column)
+	if p.Repository != "" {
+		inner := *p
+		inner.Repository = ""
+		return t.where(&inner) + " (in the repository " + Clean(t.veil.over(p.Repository)) + ")"
+	}
 	switch {
 	case p.Kind == scanner.CommitText:
 		return fmt.Sprintf("commit message of %s, line %d of the commit", digits(p.Object), p.At.Line)
 	case p.Kind == scanner.TagText:
 		return fmt.Sprintf("tag object %s, line %d of the tag", digits(p.Object), p.At.Line)
+	case p.Kind == scanner.FileName:
+		return Clean(t.veil.over(p.Path)) + " (in its name)"
+	case p.Kind == scanner.RefName:
+		return "the name of " + Clean(t.veil.over(p.Path))
 	case p.Path == "":
 		return "object " + digits(p.Object) + at + " (no tree names it)"
 	}

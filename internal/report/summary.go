@@ -101,6 +101,12 @@ func (t *summary) found(s *scanner.Summary) {
 	default:
 		t.row("Found", "no keys")
 	}
+	if s.Ignored > 0 {
+		t.row("", fmt.Sprintf("%s %s not shown: --ignore lists %s", group(int64(s.Ignored)), plural(s.Ignored, "key", "keys"), plural(s.Ignored, "it", "them")))
+	}
+	if s.Allowed > 0 {
+		t.row("", fmt.Sprintf("%s %s not shown: the line is marked as allowed (--no-allow shows it)", group(int64(s.Allowed)), plural(s.Allowed, "key", "keys")))
+	}
 	if s.Known > 0 {
 		before := "it stood there before this part of history"
 		if t.o.Scope == Staged {

@@ -124,6 +124,7 @@ func (r *repo) check() *Index {
 	if err := List(r.indexPath(), r.format, func(l *Listing) error { checkListing(r.t, l, ix); return nil }); err != nil {
 		r.t.Errorf("List: %v", err)
 	}
+	checkNames(r.t, r.indexPath(), r.format)
 	info, err := os.Stat(r.indexPath())
 	if err != nil || !ix.ModTime.Equal(info.ModTime()) {
 		r.t.Errorf("ModTime = %v, want %v (%v)", ix.ModTime, info.ModTime(), err)

@@ -149,3 +149,41 @@ func FuzzList(f *testing.F) {
 		}
 	})
 }
+
+// checkNames compares Names with Read.
+func checkNames(t testing.TB, path string, f oid.Format) {
+	t.Helper()
+	x, err := Read(path, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]Name, 0, len(x.Entries))
+	for _, e := range x.Entries {
+		want = append(want, Name{e.Path, e.Mode})
+	}
+	if got, err := Names(path, f); err != nil || !slices.Equal(got, want) {
+		t.Errorf("Names = %v, %v, want %v", got, err, want)
+	}
+}
+
+func TestNamesAreThoseOfEntries(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "index")
+	for _, data := range [][]byte{
+		v2("a", "b/c", strings.Repeat("d", 5000), "e").bytes(), v4("a", "b/c", "b/d").bytes(),
+	} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		checkNames(t, path, oid.SHA1)
+	}
+	if names, err := Names(filepath.Join(dir, "none"), oid.SHA1); err != nil || len(names) != 0 {
+		t.Errorf("Names(no file) = %v, %v, want none", names, err)
+	}
+	if err := os.WriteFile(path, v2("a", "b").bytes()[:70], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := Names(path, oid.SHA1); err == nil || names != nil {
+		t.Errorf("Names(half a file) = %v, %v, want an error", names, err)
+	}
+}

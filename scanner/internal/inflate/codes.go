@@ -1,11 +1,17 @@
 package inflate
 
-// fixedCodes makes the tables of RFC 1951, 3.2.6.
-func (d *Decoder) fixedCodes() {
-	if d.fixed {
-		return
-	}
-	lens := d.lens[:maxLit]
+// A tables decodes the symbols of a block.
+type tables struct {
+	lit  [litSize]uint32
+	dist [distSize]uint32
+}
+
+// fixed are the tables of RFC 1951, 3.2.6.
+var fixed = makeFixed()
+
+func makeFixed() *tables {
+	t := new(tables)
+	var lens [maxLit]uint8
 	for i := range lens {
 		switch {
 		case i < 144:
@@ -18,13 +24,14 @@ func (d *Decoder) fixedCodes() {
 			lens[i] = 8
 		}
 	}
-	build(d.lit[:], litBits, lens, litResults[:])
-	lens = d.lens[:maxDist]
-	for i := range lens {
+	count := countLengths(lens[:])
+	build(t.lit[:], litBits, lens[:], &count, litResults[:])
+	for i := range maxDist {
 		lens[i] = 5
 	}
-	build(d.dist[:], distBits, lens, distResults[:])
-	d.fixed = true
+	count = countLengths(lens[:maxDist])
+	build(t.dist[:], distBits, lens[:maxDist], &count, distResults[:])
+	return t
 }
 
 // preOrder is the order in which the lengths of the code for code lengths come.
@@ -33,7 +40,6 @@ var preOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 
 // readCodes reads the codes at the head of a block (RFC 1951, 3.2.7) and makes
 // their tables.
 func (d *Decoder) readCodes(s *stream) error {
-	d.fixed = false
 	s.fill()
 	lits, dists, pres := int(s.take(5))+257, int(s.take(5))+1, int(s.take(4))+4
 	if lits > 286 || dists > 30 {
@@ -46,38 +52,46 @@ func (d *Decoder) readCodes(s *stream) error {
 		}
 		pre[symbol] = uint8(s.take(3))
 	}
-	if !build(d.pre[:], preBits, pre[:], preResults[:]) {
+	count := countLengths(pre[:])
+	if !build(d.pre[:], preBits, pre[:], &count, preResults[:]) {
 		return ErrCorrupt
 	}
-	if err := d.readLengths(s, d.lens[:lits+dists]); err != nil {
+	count, err := d.readLengths(s, d.lens[:lits+dists])
+	if err != nil {
 		return err
+	}
+	distCount := countLengths(d.lens[lits : lits+dists])
+	for l := range count {
+		count[l] -= distCount[l]
 	}
 	const end = 256 // without a code for it, no block ends
 	if d.lens[end] == 0 ||
-		!build(d.lit[:], litBits, d.lens[:lits], litResults[:]) ||
-		!build(d.dist[:], distBits, d.lens[lits:lits+dists], distResults[:]) {
+		!build(d.own.lit[:], litBits, d.lens[:lits], &count, litResults[:]) ||
+		!build(d.own.dist[:], distBits, d.lens[lits:lits+dists], &distCount, distResults[:]) {
 		return ErrCorrupt
 	}
 	return nil
 }
 
-// readLengths fills lens from the stream, by the code in d.pre.
-func (d *Decoder) readLengths(s *stream, lens []uint8) error {
+// readLengths fills lens from the stream, by the code in d.pre, and tells how
+// many there are of each.
+func (d *Decoder) readLengths(s *stream, lens []uint8) (count [maxCode + 1]uint16, err error) {
 	for i := 0; i < len(lens); {
 		const widest = preBits + 7 // a code and its extra bits
 		if s.have < widest {
 			if s.fill(); s.beyond() {
-				return ErrTruncated
+				return count, ErrTruncated
 			}
 		}
 		e := d.pre[s.bits&(1<<preBits-1)]
 		if e&isSpecial != 0 {
-			return ErrCorrupt
+			return count, ErrCorrupt
 		}
 		s.take(uint(e & 0xff))
 		symbol := e >> 16
 		if symbol < 16 {
 			lens[i] = uint8(symbol)
+			count[symbol]++
 			i++
 			continue
 		}
@@ -85,7 +99,7 @@ func (d *Decoder) readLengths(s *stream, lens []uint8) error {
 		switch symbol {
 		case 16:
 			if i == 0 {
-				return ErrCorrupt
+				return count, ErrCorrupt
 			}
 			value, n = lens[i-1], 3+int(s.take(2))
 		case 17:
@@ -94,12 +108,13 @@ func (d *Decoder) readLengths(s *stream, lens []uint8) error {
 			n = 11 + int(s.take(7))
 		}
 		if n > len(lens)-i {
-			return ErrCorrupt
+			return count, ErrCorrupt
 		}
+		count[value&maxCode] += uint16(n)
 		for ; n > 0; n-- {
 			lens[i] = value
 			i++
 		}
 	}
-	return nil
+	return count, nil
 }

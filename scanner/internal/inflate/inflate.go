@@ -6,8 +6,9 @@
 //
 // The design is that of one-shot decoders such as libdeflate: table entries
 // that hold all a symbol stands for, a 64-bit buffer of bits that is filled with
-// one load, several literals between two fills, copies in whole words. All of
-// it is plain Go with its bounds checks.
+// one load, several literals between two fills, copies in whole words. It is
+// plain Go; the inner loop alone exists a second time without bounds checks,
+// which the build tag purego leaves out.
 //
 // It never writes past the memory it is given and treats every stream as
 // hostile. compress/zlib is its twin in the tests.
@@ -45,12 +46,11 @@ const (
 // A Decoder holds what one goroutine needs to decompress streams one after the
 // other. Its zero value works.
 type Decoder struct {
-	lit  [litSize]uint32
-	dist [distSize]uint32
+	own  tables // of a block with codes of its own
 	pre  [preSize]uint32
 	lens [maxLit + maxDist]uint8
-	// fixed tells that lit and dist are those of a block with fixed codes.
-	fixed bool
+	// safe leaves the fast loop to its twin, for the tests.
+	safe bool
 }
 
 // Zlib decompresses the stream at the start of src into the whole of dst and
@@ -128,11 +128,10 @@ func (d *Decoder) inflate(s *stream, dst []byte) (out int, err error) {
 		case 0:
 			out, err = s.stored(dst, out)
 		case 1:
-			d.fixedCodes()
-			out, err = d.block(s, dst, out)
+			out, err = d.block(fixed, s, dst, out)
 		case 2:
 			if err = d.readCodes(s); err == nil {
-				out, err = d.block(s, dst, out)
+				out, err = d.block(&d.own, s, dst, out)
 			}
 		default:
 			err = ErrCorrupt

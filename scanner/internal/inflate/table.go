@@ -1,6 +1,10 @@
 package inflate
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
 
 // A table decodes one Huffman code. Its first 1<<bits entries are looked up
 // with the next bits of the stream; codes longer than that continue in a
@@ -84,94 +88,115 @@ func makePreResults() (r [19]uint32) {
 	return r
 }
 
-// build fills table for the code that gives symbol i the length lens[i]. ok is
-// false for lengths that make no code: RFC 1951 wants it complete, with two
-// exceptions that zlib makes: a code without any symbol, and one with a single
-// symbol of one bit. What such a code leaves open decodes to no symbol.
-func build(table []uint32, tableBits int, lens []uint8, results []uint32) (ok bool) {
-	var count [maxCode + 1]uint16
-	for _, l := range lens {
-		count[l&maxCode]++
-	}
-	// Sort the symbols by the length of their codes.
-	var at [maxCode + 2]uint16
-	space := 0 // what the codes take of 1<<maxCode
+// build fills table for the code that gives symbol i the length lens[i]; count
+// tells how many have each length. ok is false for lengths that make no code:
+// RFC 1951 wants it complete, with two exceptions that zlib makes: a code
+// without any symbol, and one with a single symbol of one bit. What such a code
+// leaves open decodes to no symbol.
+//
+// Most streams of a pack are so short that this takes as long as what follows.
+func build(table []uint32, tableBits int, lens []uint8, count *[maxCode + 1]uint16, results []uint32) (ok bool) {
+	var at [maxCode + 1]uint16 // where the symbols of each length go in sorted
+	used, space := uint16(0), 0
 	for l := 1; l <= maxCode; l++ {
-		at[l+1] = at[l] + count[l]
-		space += int(count[l]) << (maxCode - l)
+		at[l] = used
+		used += count[l]
+		space += int(count[l]) << (maxCode - l) // of 1<<maxCode
 	}
-	used := int(at[maxCode+1])
 	if space != 1<<maxCode {
-		if space > 1<<maxCode || !(used == 0 || used == 1 && count[1] == 1) {
+		if used > 1 || used != count[1] {
 			return false
 		}
 		for i := range table[:1<<tableBits] {
 			table[i] = isSpecial
 		}
 		if used == 1 {
-			for s, l := range lens {
-				if l == 1 {
-					e := entry(results[s], 1)
-					for i := 0; i < 1<<tableBits; i += 2 {
-						table[i] = e
-					}
-				}
+			e := entry(results[slices.Index(lens, 1)], 1)
+			for i := 0; i < 1<<tableBits; i += 2 {
+				table[i] = e
 			}
 		}
 		return true
 	}
-	var sorted [maxLit]uint16
-	for s, l := range lens {
-		if l != 0 {
-			sorted[at[l]] = uint16(s)
+	// Those without a code go behind the others: to ask each would be to guess
+	// wrong as often as not. Eight without one are passed over at once.
+	var sorted [maxLit + 8]uint16
+	at[0] = used
+	s := 0
+	for ; s+8 <= len(lens); s += 8 {
+		eight := binary.LittleEndian.Uint64(lens[s:])
+		if eight == 0 {
+			continue
+		}
+		for k := range 8 {
+			l := eight >> (8 * k) & maxCode
+			sorted[at[l]] = uint16(s + k)
 			at[l]++
 		}
 	}
-	fill(table, tableBits, sorted[:used], &count, results)
+	for ; s < len(lens); s++ {
+		l := lens[s] & maxCode
+		sorted[at[l]] = uint16(s)
+		at[l]++
+	}
+	fill(table, tableBits, sorted[:used], count, results)
 	return true
+}
+
+// countLengths tells how many of lens have each length.
+func countLengths(lens []uint8) (count [maxCode + 1]uint16) {
+	for _, l := range lens {
+		count[l&maxCode]++
+	}
+	return count
 }
 
 // entry adds the length of a code to a symbol's result.
 func entry(result uint32, length int) uint32 { return result + uint32(length)<<8 + uint32(length) }
 
+// mirrored are the numbers of mirrorBits bits, read from the other end.
+var mirrored = makeMirrored()
+
+const mirrorBits = max(litBits, distBits, preBits)
+
+func makeMirrored() (m [1 << mirrorBits]uint16) {
+	for i := range m {
+		m[i] = bits.Reverse16(uint16(i)) >> (16 - mirrorBits)
+	}
+	return m
+}
+
 // fill writes a complete code. Codes come in rising order; read from the low
-// end of a word, as a stream is, they are their own mirror images, so counting
-// up is done from the top bit down. Each time the length grows by a bit, what
-// is there is doubled, which gives shorter codes all their continuations.
+// end of a word, as a stream is, they are their own mirror images. Each time the
+// length grows by a bit, what is there is doubled, which gives shorter codes all
+// their continuations.
 func fill(table []uint32, tableBits int, sorted []uint16, count *[maxCode + 1]uint16, results []uint32) {
-	length := 1
-	for count[length] == 0 {
-		length++
-	}
-	left := count[length]
-	end := 1 << length
-	if length > tableBits {
-		end = 1 << tableBits
-	}
-	code := 0
-	i := 0
-	for length <= tableBits {
-		for ; left > 0; left-- {
-			table[code] = entry(results[sorted[i]], length)
-			i++
-			if code == end-1 {
-				for ; end < 1<<tableBits; end *= 2 {
-					copy(table[end:2*end], table[:end])
-				}
-				return
-			}
-			code = next(code, end)
+	code, begun := 0, false
+	for length := 1; length <= tableBits; length++ {
+		code <<= 1
+		if begun {
+			half := 1 << (length - 1)
+			copy(table[half:2*half], table[:half])
 		}
-		for left == 0 {
+		n := count[length]
+		if n == 0 {
+			continue
+		}
+		begun = true
+		e := uint32(length)<<8 + uint32(length)
+		for _, s := range sorted[:n] {
+			table[mirrored[code&(1<<mirrorBits-1)]>>(mirrorBits-length)] = results[s] + e
+			code++
+		}
+		sorted = sorted[n:]
+	}
+	if len(sorted) > 0 {
+		length := tableBits + 1
+		for code <<= 1; count[length] == 0; code <<= 1 {
 			length++
-			if length <= tableBits {
-				copy(table[end:2*end], table[:end])
-				end *= 2
-			}
-			left = count[length]
 		}
+		fillSubtables(table, tableBits, sorted, count, results, length, int(bits.Reverse16(uint16(code))>>(16-length)))
 	}
-	fillSubtables(table, tableBits, sorted[i:], count, results, length, code)
 }
 
 // fillSubtables goes on where codes are longer than the table's bits.

@@ -36,10 +36,29 @@ func (w *twin) inflate(raw []byte) (content []byte, used int, err error) {
 	return content, len(raw) - w.src.Len(), err
 }
 
-// check compares a decoder with its twin on one DEFLATE stream: with the head
+// check compares a decoder with its twins on one DEFLATE stream: with the head
 // and checksum of zlib around it, with and without Slack, and with its content
 // said to be longer and shorter than it is.
 func check(t testing.TB, d *Decoder, w *twin, raw []byte) {
+	t.Helper()
+	for _, d.safe = range []bool{false, true} {
+		checkTwin(t, d, w, raw)
+	}
+	// Of a broken stream too, both loops must see the same.
+	src := append([]byte{0x78, 0x01}, raw...)
+	var fast, slow [2 * Slack]byte
+	for _, n := range []int{Slack / 2, Slack, 2 * Slack} {
+		d.safe = false
+		fn, ferr := d.Prefix(fast[:n], src)
+		d.safe = true
+		sn, serr := d.Prefix(slow[:n], src)
+		if fn != sn || ferr != serr || !bytes.Equal(fast[:fn], slow[:sn]) {
+			t.Errorf("%x: the first %d bytes are %d, %v, those of the safe loop %d, %v", raw, n, fn, ferr, sn, serr)
+		}
+	}
+}
+
+func checkTwin(t testing.TB, d *Decoder, w *twin, raw []byte) {
 	t.Helper()
 	content, used, err := w.inflate(raw)
 	src := append([]byte{0x78, 0x01}, raw...)

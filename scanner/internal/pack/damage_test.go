@@ -19,7 +19,12 @@ import (
 // is what was put in, and whatever does not is named, itself or by its file.
 func checkDamaged(t testing.TB, what, dir string, f oid.Format, want map[gittest.Object]string) {
 	t.Helper()
-	s, err := Open(dir, nil, f, Limits{})
+	checkDamagedWithin(t, what, dir, f, Limits{}, want)
+}
+
+func checkDamagedWithin(t testing.TB, what, dir string, f oid.Format, limits Limits, want map[gittest.Object]string) {
+	t.Helper()
+	s, err := Open(dir, nil, f, limits)
 	if err != nil {
 		t.Errorf("%s: Open: %v", what, err)
 		return

@@ -107,11 +107,18 @@ func TestADeltaTreeOverItsMemoryIsNamed(t *testing.T) {
 	grow(b.whole(Blob, bytes.Repeat([]byte("x"), size-64)), 6)
 	other := b.whole(Blob, []byte("something else"))
 	want := b.objects()
-	s := open(t, b.store(t), oid.SHA1, Limits{Live: 4 * size})
+	s := open(t, b.store(t), oid.SHA1, Limits{Live: 4 * size, TempDir: t.TempDir()})
 	got, problems := all(t, s, nil)
+	compare(t, "bases in temporary files", got, want)
+	if len(problems) > 0 {
+		t.Errorf("problems: %v", problems)
+	}
+	s.Close()
+	checkSpills(t, s)
+	got, problems = all(t, open(t, b.store(t), oid.SHA1, Limits{Live: 4 * size, Spilled: 1}), nil)
 	refused := 0
 	for _, p := range problems {
-		if errors.Is(p, ErrMemory) {
+		if errors.Is(p, ErrSpilled) {
 			refused++
 		} else if !errors.Is(p, errBase) {
 			t.Errorf("problem: %v", p)
@@ -119,14 +126,14 @@ func TestADeltaTreeOverItsMemoryIsNamed(t *testing.T) {
 	}
 	o, _ := b.object(other)
 	if refused == 0 || len(got)+len(problems) != len(want) || got[o] == "" {
-		t.Errorf("%d objects and %d problems (%d of memory), want %d in all, some of memory", len(got), len(problems), refused, len(want))
+		t.Errorf("%d objects and %d problems (%d of temporary files), want %d in all, some of those", len(got), len(problems), refused, len(want))
 	}
 	for o, content := range got {
 		if want[o] != content {
 			t.Errorf("%v has other content", o)
 		}
 	}
-	if got, problems := all(t, open(t, b.store(t), oid.SHA1, Limits{Live: 12 * size}), nil); len(problems) > 0 {
+	if got, problems := all(t, open(t, b.store(t), oid.SHA1, Limits{Live: 12 * size, Spilled: 1}), nil); len(problems) > 0 {
 		t.Errorf("with room for a base a level: %d objects, problems %v", len(got), problems)
 	}
 }

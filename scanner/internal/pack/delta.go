@@ -33,8 +33,9 @@ func deltaSize(b []byte) (n uint64, rest []byte, err error) {
 // without its head) on base and fills the whole of dst. The spans it appends to
 // fresh are as Object describes them. dst must not overlap base.
 //
-// Most pieces are short, so those are copied as two words where there is room
-// for them; a call of memmove takes longer than that.
+// Most instructions move less than 64 bytes, of a length that nobody can guess,
+// so short and wide are the same to copyPiece, and the operands of a copy are
+// taken out of one word where it has no hole.
 //
 // Format: gitformat-pack(5), "Deltified representation".
 func applyDelta(dst, base, ops []byte, fresh []Span) ([]Span, error) {
@@ -42,6 +43,8 @@ func applyDelta(dst, base, ops []byte, fresh []Span) ([]Span, error) {
 	at := 0   // written so far
 	next := 0 // where the base goes on after the last copy
 	run := -1 // where the current run of inserts starts in dst, or -1
+	// What is read behind ops may be rubbish, which used tells apart.
+	wide := ops[:min(cap(ops), len(ops)+8)]
 	for i := 0; i < len(ops); {
 		op := ops[i]
 		i++
@@ -53,13 +56,18 @@ func applyDelta(dst, base, ops []byte, fresh []Span) ([]Span, error) {
 			if run < 0 {
 				run = at
 			}
-			copyShort(dst[at:], ops[i:], n)
+			copyPiece(dst[at:], ops[i:], n)
 			at += n
 			i += n
 			continue
 		}
-		off, n, used := copyOp(op, ops[i:])
-		if used < 0 {
+		var off, n, used int
+		if form := &copyForms[op&0x7f]; form.known && len(wide)-i >= 8 {
+			off, n, used = form.read(binary.LittleEndian.Uint64(wide[i:]))
+		} else {
+			off, n, used = copyOp(op, ops[i:])
+		}
+		if used < 0 || used > len(ops)-i {
 			return f.spans, fmt.Errorf("delta copy: %w", ErrCorrupt)
 		}
 		i += used
@@ -72,7 +80,7 @@ func applyDelta(dst, base, ops []byte, fresh []Span) ([]Span, error) {
 		} else if off != next {
 			f.add(at, at)
 		}
-		copyShort(dst[at:], base[off:], n)
+		copyPiece(dst[at:], base[off:], n)
 		at += n
 		next = off + n
 	}
@@ -90,12 +98,15 @@ func applyDelta(dst, base, ops []byte, fresh []Span) ([]Span, error) {
 	return f.spans, nil
 }
 
-// copyShort copies n bytes, which both slices have.
-func copyShort(dst, src []byte, n int) {
-	if n <= 16 && len(dst) >= 16 && len(src) >= 16 {
-		a, b := binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])
-		binary.LittleEndian.PutUint64(dst, a)
-		binary.LittleEndian.PutUint64(dst[8:], b)
+// copyPiece copies n bytes, which both slices have. Up to 64 it copies as many
+// where there is room for them: a call of memmove, and the branch that decides on
+// it, take longer.
+func copyPiece(dst, src []byte, n int) {
+	if n <= 64 && len(dst) >= 64 && len(src) >= 64 {
+		*(*[16]byte)(dst) = *(*[16]byte)(src)
+		*(*[16]byte)(dst[16:]) = *(*[16]byte)(src[16:])
+		*(*[16]byte)(dst[32:]) = *(*[16]byte)(src[32:])
+		*(*[16]byte)(dst[48:]) = *(*[16]byte)(src[48:])
 		return
 	}
 	copy(dst[:n], src)
@@ -126,6 +137,41 @@ func (f *freshList) add(start, end int) {
 	f.spans = append(f.spans, Span{start, end})
 }
 
+// maxCopy is what a copy instruction without a size copies.
+const maxCopy = 0x10000
+
+// copyForm says how the operands of a copy instruction lie in the word behind
+// it: the offset is in its low bytes, the size from bit at on.
+type copyForm struct {
+	offset, size uint64 // masks
+	at, used     uint8
+	known        bool // false when a byte between others is left out
+}
+
+// read takes the operands out of the word behind the instruction.
+func (f *copyForm) read(w uint64) (off, n, used int) {
+	off, n = int(w&f.offset), int(w>>(f.at&63)&f.size)
+	if n == 0 {
+		n = maxCopy
+	}
+	return off, n, int(f.used)
+}
+
+// copyForms are the forms by an instruction's seven low bits.
+var copyForms = makeCopyForms()
+
+func makeCopyForms() (forms [0x80]copyForm) {
+	for op := range forms {
+		offBytes, sizeBytes := bits.Len8(uint8(op&0xf)), bits.Len8(uint8(op>>4))
+		forms[op] = copyForm{
+			offset: 1<<(8*offBytes) - 1, size: 1<<(8*sizeBytes) - 1,
+			at: uint8(8 * offBytes), used: uint8(offBytes + sizeBytes),
+			known: op == 1<<offBytes-1|(1<<sizeBytes-1)<<4,
+		}
+	}
+	return forms
+}
+
 // copyOp reads the operands of a copy instruction; used is -1 when they are cut
 // off.
 func copyOp(op byte, b []byte) (off, n, used int) {
@@ -147,7 +193,7 @@ func copyOp(op byte, b []byte) (off, n, used int) {
 		op >>= 1
 	}
 	if n == 0 {
-		n = 0x10000
+		n = maxCopy
 	}
 	return off, n, used
 }

@@ -56,6 +56,15 @@ func checkDelta(t testing.TB, base, ops []byte, size int) {
 	t.Helper()
 	want, from, ok := slowDelta(base, ops, size)
 	ok = ok && len(want) == size
+	// What stands behind the instructions in memory is none of them.
+	for _, behind := range []int{0, 1, 8} {
+		ops := append(bytes.Clone(ops), bytes.Repeat([]byte{0x11}, behind)...)
+		checkApplied(t, base, ops[:len(ops)-behind:len(ops)], want, from, ok, size)
+	}
+}
+
+func checkApplied(t testing.TB, base, ops, want []byte, from []int, ok bool, size int) {
+	t.Helper()
 	dst := bytes.Repeat([]byte{0xee}, size+8)
 	before := []Span{{-7, -7}}
 	fresh, err := applyDelta(dst[:size:size], base, ops, before)
@@ -149,11 +158,62 @@ func TestApplyDeltaEqualsItsTwinAtRandom(t *testing.T) {
 				ops, size = append(ops, insertOp(strings.Repeat("i", n))...), size+n
 			} else {
 				at := r.IntN(len(base))
-				n := min(1+r.IntN(70_000), len(base)-at)
+				n := min(1+r.IntN([]int{30, 80, 70_000}[r.IntN(3)]), len(base)-at)
 				ops, size = append(ops, copyBytes(at, n)...), size+n
 			}
 		}
 		checkDelta(t, base, ops, size)
+	}
+}
+
+// Every form of a copy instruction, followed by others and by nothing, on a
+// base that is large enough for most of what they say.
+func TestApplyDeltaReadsEveryFormOfCopy(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(13, 14))
+	base := make([]byte, 1<<18)
+	for i := range base {
+		base[i] = byte(r.Uint32())
+	}
+	applied := 0
+	for op := 0x80; op <= 0xff; op++ {
+		for range 8 {
+			ops := []byte{byte(op)}
+			most := [7]int{255, 255, 1, 0, 255, 255, 0}
+			for bit, m := range most {
+				if op>>bit&1 == 1 {
+					ops = append(ops, byte(r.IntN(m+1)))
+				}
+			}
+			ops = append(ops, insertOp("behind")[:r.IntN(8)]...)
+			out, _, ok := slowDelta(base, ops, len(base))
+			if ok {
+				applied++
+			}
+			checkDelta(t, base, ops, len(out))
+		}
+	}
+	if applied < 200 {
+		t.Errorf("only %d of %d deltas can be applied: too few to tell", applied, 128*8)
+	}
+}
+
+// A copy whose operands go on behind the end of the delta, where memory holds
+// just what they lack.
+func TestApplyDeltaEndsWithItsInstructions(t *testing.T) {
+	t.Parallel()
+	base := bytes.Repeat([]byte("base"), 1<<10)
+	for _, op := range [][]byte{copyBytes(7, 3), copyBytes(1000, 300), copyBytes(0, 9), {0x92, 1, 2}, {0xb1, 4, 5, 0}} {
+		out, _, ok := slowDelta(base, op, len(base))
+		if !ok {
+			t.Fatalf("%x is no delta", op)
+		}
+		whole := append(bytes.Clone(op), make([]byte, 16)...)
+		for n := range len(op) + 1 {
+			if _, err := applyDelta(make([]byte, len(out)), base, whole[:n], nil); (err == nil) != (n == len(op)) {
+				t.Errorf("applyDelta of %d bytes of %x: %v", n, op, err)
+			}
+		}
 	}
 }
 
@@ -183,4 +243,28 @@ func FuzzDelta(f *testing.F) {
 			t.Fatalf("deltaSizes(%x) = %d, %d, %d bytes left", ops, from, to, len(rest))
 		}
 	})
+}
+
+// BenchmarkApplyDelta runs instructions as short as source code's are.
+func BenchmarkApplyDelta(b *testing.B) {
+	r := rand.New(rand.NewPCG(15, 16))
+	base := make([]byte, 64<<10)
+	var ops []byte
+	size := 0
+	for size < len(base) {
+		n := 8 + r.IntN(40)
+		ops, size = append(ops, copyBytes(r.IntN(len(base)-n), n)...), size+n
+		n = 4 + r.IntN(60)
+		ops, size = append(ops, insertOp(strings.Repeat("i", n))...), size+n
+	}
+	dst := make([]byte, size)
+	var fresh []Span
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if fresh, err = applyDelta(dst, base, ops, fresh[:0]); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

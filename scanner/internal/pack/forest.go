@@ -3,6 +3,7 @@ package pack
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"runtime"
 	"slices"
@@ -26,12 +27,28 @@ type forest struct {
 	// this pack (outside), has a head that cannot be read (broken), is where a
 	// loop of deltas was cut open (looped), or is one more name for the entry
 	// of another node (twin). The last three can only be read elsewhere.
-	base   []int32
-	kind   []Kind  // of the finished object; 0 until its root is known
-	child  []int32 // first child, or -1
-	next   []int32 // next sibling, or -1; the heaviest comes last
-	weight []int64 // packed bytes of the whole tree below and with the node
+	base  []int32
+	kind  []Kind  // of the finished object; 0 until its root is known
+	child []int32 // first child, or -1
+	next  []int32 // next sibling, or -1; the heaviest comes last
+	// weight is what it takes to walk the tree below and with the node, in units
+	// of weightUnit; nil once the plan is made.
+	weight []int32
+	order  []int32 // every base before its deltas; nil when offsets have that order
+	// need are the nodes that a walk of what is below them visits: those that
+	// are wanted or that such stand on, and that no other unit is headed by.
+	need Want
 }
+
+// weightUnit is in packed bytes: with it, the weight of a pack of 128 GiB is an
+// int32. An object costs nodeWeight units more than its bytes, and one for each
+// weightExpanded bytes that are copied to rebuild it: in the time in which one
+// byte is inflated, 64 are copied.
+const (
+	weightUnit     = 64
+	weightExpanded = 64 * weightUnit
+	nodeWeight     = 2
+)
 
 const (
 	root    = -1
@@ -48,15 +65,18 @@ func newForest(p *packFile, first Num, elsewhere func(name []byte) bool) *forest
 	f := &forest{
 		pack: p, first: first,
 		off: make([]uint64, n), pos: make([]int32, n), base: make([]int32, n), kind: make([]Kind, n),
-		child: make([]int32, n), next: make([]int32, n), weight: make([]int64, n),
+		child: make([]int32, n), next: make([]int32, n), weight: make([]int32, n),
 	}
 	for i := range n {
 		f.off[i], f.pos[i] = p.idx.offset(i), int32(i)
 	}
 	sortByOffset(f.off, f.pos)
 	f.readHeads()
-	f.cutLoops(elsewhere)
-	f.link()
+	natural := f.natural() // and then there is no loop
+	if !natural {
+		f.cutLoops(elsewhere)
+	}
+	f.link(natural)
 	return f
 }
 
@@ -124,8 +144,8 @@ func (f *forest) after(k int32) int {
 	return sort.Search(len(f.off), func(i int) bool { return f.off[i] > f.off[k] })
 }
 
-// readHeads fills base and kind, in parallel: it touches every page of the pack
-// once.
+// readHeads fills base, kind and, of roots, weight, in parallel: it touches every
+// page of the pack once.
 func (f *forest) readHeads() {
 	inverse := sync.OnceValue(func() []int32 {
 		at := make([]int32, len(f.pos))
@@ -149,7 +169,7 @@ func (f *forest) readHeads() {
 	wg.Wait()
 }
 
-// readHead fills base and kind of one node.
+// readHead fills base, kind and, of a root, the size as weight.
 func (f *forest) readHead(k int32, inverse func() []int32) (err error) {
 	defer fault.Guard(&err, ErrTruncated)
 	f.base[k] = broken
@@ -177,6 +197,7 @@ func (f *forest) readHead(k int32, inverse func() []int32) (err error) {
 		}
 	default:
 		f.base[k], f.kind[k] = root, e.kind
+		f.weight[k] = int32(min(e.size/weightExpanded, math.MaxInt32))
 	}
 	return nil
 }
@@ -193,6 +214,17 @@ func (f *forest) find(at uint64) int32 {
 // shared tells whether the index gives the entry of k more than one name.
 func (f *forest) shared(k int32) bool {
 	return k > 0 && f.off[k-1] == f.off[k] || int(k)+1 < len(f.off) && f.off[k+1] == f.off[k]
+}
+
+// natural tells whether offsets have every base before its deltas. Deltas that
+// name their base by offset always stand behind it.
+func (f *forest) natural() bool {
+	for k, b := range f.base {
+		if int(b) >= k {
+			return false
+		}
+	}
+	return true
 }
 
 // cutLoops makes one node of each loop of deltas the head of a tree: one that
@@ -226,51 +258,73 @@ func (f *forest) cutLoops(elsewhere func(name []byte) bool) {
 	}
 }
 
-// link makes the lists of children and the weights, with the heaviest child
-// last.
-func (f *forest) link() {
+// link makes the lists of children, with the heaviest child last, and the
+// weights; readHeads has left the sizes of roots in those.
+func (f *forest) link(natural bool) {
 	n := int32(len(f.off))
-	for k := range n {
+	for k := n - 1; k >= 0; k-- {
 		f.child[k], f.next[k] = -1, -1
-		if raw, err := f.raw(k); err == nil {
-			f.weight[k] = int64(len(raw))
-		}
 	}
 	for k := n - 1; k >= 0; k-- {
 		if b := f.base[k]; b >= 0 {
 			f.next[k], f.child[b] = f.child[b], k
 		}
 	}
-	order := f.preorder()
-	for i := len(order) - 1; i >= 0; i-- {
-		if b := f.base[order[i]]; b >= 0 {
-			f.weight[b] += f.weight[order[i]]
+	if !natural {
+		f.order = f.preorder()
+	}
+	for i := range n {
+		if k := f.at(i); f.base[k] >= 0 {
+			f.kind[k], f.weight[k] = f.kind[f.base[k]], f.weight[f.base[k]]
 		}
 	}
-	for _, k := range order {
+	for i := n - 1; i >= 0; i-- {
+		k := f.at(i)
+		packed := 0
+		if raw, err := f.raw(k); err == nil {
+			packed = len(raw)
+		}
+		f.weight[k] = heavier(f.weight[k], nodeWeight+packed/weightUnit)
 		if b := f.base[k]; b >= 0 {
-			f.kind[k] = f.kind[b]
+			f.weight[b] = heavier(f.weight[b], int(f.weight[k]))
 		}
 		f.heaviestLast(k)
 	}
+}
+
+// heavier adds to a weight, as far as it goes.
+func heavier(w int32, more int) int32 { return int32(min(int64(w)+int64(more), math.MaxInt32)) }
+
+// at is the i-th node when each base comes before its deltas.
+func (f *forest) at(i int32) int32 {
+	if f.order == nil {
+		return i
+	}
+	return f.order[i]
 }
 
 // preorder lists all nodes, every base before its deltas.
 func (f *forest) preorder() []int32 {
 	order := make([]int32, 0, len(f.off))
 	for r := range int32(len(f.off)) {
-		if f.base[r] >= 0 {
-			continue
-		}
-		from := len(order)
-		order = append(order, r)
-		for ; from < len(order); from++ {
-			for c := f.child[order[from]]; c >= 0; c = f.next[c] {
-				order = append(order, c)
-			}
+		if f.base[r] < 0 {
+			order = f.breadth(append(order, r))
 		}
 	}
 	return order
+}
+
+// breadth adds to a list what stands on its last node and is needed, level by
+// level: the children of one node are neighbours in it.
+func (f *forest) breadth(list []int32) []int32 {
+	for from := len(list) - 1; from < len(list); from++ {
+		for c := f.child[list[from]]; c >= 0; c = f.next[c] {
+			if f.need.Has(Num(c)) {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
 }
 
 // heaviestLast moves the heaviest child of k to the end of the list, so that a

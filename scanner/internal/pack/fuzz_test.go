@@ -143,7 +143,7 @@ func FuzzPack(f *testing.F) {
 			}
 			b.entries[i].crc = crcOf(b.pack.Bytes()[e.at:end])
 		}
-		s, err := Open(b.store(t), nil, oid.SHA1, Limits{Object: 1 << 20, Live: 4 << 20, Amplified: 64 << 20})
+		s, err := Open(b.store(t), nil, oid.SHA1, Limits{Object: 1 << 12, Live: 1 << 13, Spilled: 1 << 20, Amplified: 64 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +152,7 @@ func FuzzPack(f *testing.F) {
 		seen := len(problems)
 		r := s.Reader()
 		for n := range Num(s.Len()) {
-			if _, data, err := r.Read(n); err == nil && len(data) > 1<<20 {
+			if _, data, err := r.Read(n); err == nil && len(data) > 1<<20 { // what fits a temporary file
 				t.Fatalf("Read(%d) gives %d bytes, over the limit", n, len(data))
 			}
 		}

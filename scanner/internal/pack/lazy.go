@@ -30,7 +30,7 @@ type lazy struct {
 	found map[oid.ID][]Num // first places, or all of them
 	whole map[oid.ID]bool  // of found: all of them
 	packs []*lazyPack      // nil until a pack is needed; the last that helped comes first
-	all   bool             // packs were listed a second time
+	times int              // that packs were listed
 	bad   []error          // what could not be opened
 }
 
@@ -51,11 +51,13 @@ func OpenLazy(dir string, more []string, f oid.Format, limits Limits) (*Store, e
 		return nil, bare(err)
 	}
 	s := &Store{format: f, limits: limits.withDefaults()}
-	s.lazy = &lazy{found: map[oid.ID][]Num{}, whole: map[oid.ID]bool{}}
+	s.lazy = newLazy()
 	s.dirs = objectDirs(dir, more, s.lazy.fail)
 	s.budget = s.limits.Amplified
 	return s, nil
 }
+
+func newLazy() *lazy { return &lazy{found: map[oid.ID][]Num{}, whole: map[oid.ID]bool{}} }
 
 func (l *lazy) fail(where string, err error) {
 	// A store has few packs; one that has many broken ones needs no list.
@@ -97,10 +99,9 @@ func (l *lazy) find(s *Store, name []byte, all bool) []Num {
 		return list
 	}
 	list := l.look(s, id, all)
-	if len(list) == 0 && !l.all {
+	if len(list) == 0 && l.times < maxListings {
 		// Somebody may have packed what was loose, or packed anew, since
 		// packs were listed: git looks twice, too.
-		l.all = true
 		l.list(s)
 		list = l.look(s, id, all)
 	}
@@ -121,7 +122,7 @@ func (l *lazy) look(s *Store, id oid.ID, all bool) (list []Num) {
 			return list
 		}
 	}
-	if l.packs == nil {
+	if l.times == 0 {
 		l.list(s)
 	}
 	for i, p := range l.packs {
@@ -143,8 +144,12 @@ func (l *lazy) look(s *Store, id oid.ID, all bool) (list []Num) {
 	return list
 }
 
+// maxListings bounds how often packs are listed for objects that are not there.
+const maxListings = 16
+
 // list adds the packs that are not known yet.
 func (l *lazy) list(s *Store) {
+	l.times++
 	for _, dir := range s.dirs {
 		dir = filepath.Join(dir, "pack")
 		entries, err := os.ReadDir(dir)

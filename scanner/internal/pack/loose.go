@@ -1,7 +1,9 @@
 package pack
 
 import (
+	"bufio"
 	"bytes"
+	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
@@ -66,7 +68,8 @@ type looseReader struct {
 	buf     []byte
 }
 
-// read gives the content of a loose object, valid until the next call.
+// read gives the content of a loose object, valid until the next call. errHuge
+// tells of one that is not to be held in memory, as far as that can be known.
 func (r *looseReader) read(path string, limit int64) (Kind, []byte, error) {
 	if err := r.load(path, limit); err != nil {
 		return 0, nil, err
@@ -84,7 +87,10 @@ func (r *looseReader) read(path string, limit int64) (Kind, []byte, error) {
 	if size > uint64(len(src))*inflate.MaxRatio {
 		return kind, nil, fmt.Errorf("%d bytes cannot hold the %d they declare: %w", len(src), size, ErrCorrupt)
 	}
-	if size > uint64(limit) {
+	switch {
+	case size > uint64(limit) && kind == Blob:
+		return kind, nil, errHuge
+	case size > uint64(limit):
 		return kind, nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
 	}
 	r.buf = grow(r.buf, skip+int(size))
@@ -108,7 +114,7 @@ func (r *looseReader) load(path string, limit int64) error {
 	defer f.Close()
 	most := limit + limit/100 + 1024
 	if size > most {
-		return fmt.Errorf("%w: %d bytes compressed", ErrTooLarge, size)
+		return errHuge
 	}
 	if size == 0 { // not read: a link into /proc may never end
 		return fmt.Errorf("loose object is an empty file: %w", ErrTruncated)
@@ -119,6 +125,60 @@ func (r *looseReader) load(path string, limit int64) error {
 		return bare(err)
 	}
 	return nil
+}
+
+// looseContent is the content of a loose object, read as it is needed.
+type looseContent struct {
+	io.Reader
+	file *bufio.Reader
+}
+
+func (c looseContent) end() error {
+	if _, err := c.file.Peek(1); err == nil {
+		return fmt.Errorf("loose object is followed by other bytes: %w", ErrCorrupt)
+	}
+	return nil
+}
+
+// looseStream opens a loose blob that is not to be held in memory. The caller
+// closes what it is read from.
+func (s *Store) looseStream(path string) (*Stream, io.Closer, error) {
+	f, stored, err := openRegular(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := s.looseFrom(f, stored)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return r, f, nil
+}
+
+func (s *Store) looseFrom(f io.Reader, stored int64) (*Stream, error) {
+	in := bufio.NewReaderSize(f, spillBuffer)
+	z, err := zlib.NewReader(in)
+	if err != nil {
+		return nil, fmt.Errorf("loose object: %w", sourceError(err))
+	}
+	var head []byte
+	for n := 0; n < maxLooseHead && !bytes.HasSuffix(head, []byte{0}); n++ {
+		var c [1]byte
+		if _, err := io.ReadFull(z, c[:]); err != nil {
+			return nil, fmt.Errorf("loose object: %w", sourceError(err))
+		}
+		head = append(head, c[0])
+	}
+	kind, size, _, err := parseLooseHead(head)
+	switch {
+	case err != nil:
+		return nil, err
+	case kind != Blob:
+		return nil, fmt.Errorf("a %v: %w: %d bytes", kind, ErrTooLarge, size)
+	case size/inflate.MaxRatio > uint64(stored):
+		return nil, fmt.Errorf("%d bytes cannot hold the %d they declare: %w", stored, size, ErrCorrupt)
+	}
+	return s.newStream(size, int(stored), looseContent{z, in})
 }
 
 // parseLooseHead reads "<kind> <size>\x00"; skip is its length.

@@ -58,13 +58,14 @@ var (
 	ErrTruncated = errors.New("file is cut short")
 	// ErrDeltaLoop: a delta whose base is, over other deltas, itself.
 	ErrDeltaLoop = errors.New("delta loop")
-	// ErrTooLarge: the object is over Limits.Object.
+	// ErrTooLarge: the object is over Limits.Object and no blob.
 	ErrTooLarge = errors.New("object is too large")
 	// ErrAmplified: small deltas that unpack to huge objects have used up
 	// Limits.Amplified.
 	ErrAmplified = errors.New("object unpacks to far more than it stores, like many before it")
-	// ErrMemory: the delta tree needs more memory at once than Limits.Live.
-	ErrMemory = errors.New("delta tree needs too much memory")
+	// ErrSpilled: the temporary files of delta trees are larger together than
+	// Limits.Spilled.
+	ErrSpilled = errors.New("delta tree needs too much temporary space")
 )
 
 // A Problem is one thing that could not be read. It is counted and named, and
@@ -80,12 +81,18 @@ func (p Problem) Unwrap() error { return p.Err }
 
 // Limits bound what a hostile store can cost. Zero fields take the default.
 type Limits struct {
-	// Object is the largest object in bytes. GitHub refuses files over
-	// 100 MB, so real ones pass: 256 MiB.
+	// Object is the largest object in bytes that is held in memory: 64 MiB. A
+	// blob over it is read as a Stream; other objects over it are errors.
 	Object int64
-	// Live is the most bytes that one worker holds at once in bases that are
-	// still needed: 1 GiB.
+	// Live is how many bytes one worker holds in memory in bases that are still
+	// needed: 64 MiB. What is more lies in temporary files.
 	Live int64
+	// Spilled is the most bytes in temporary files at once, over the whole store:
+	// 16 GiB. A few hundred bytes of deltas could fill any disk.
+	Spilled int64
+	// TempDir is where those files are made: by default TMPDIR or, if that is not
+	// set, /var/tmp or the system's own.
+	TempDir string
 	// Amplified is the sum of bytes, over the whole store, of objects that
 	// are over 64 KiB and over 1000 times their stored size: 256 GiB, which
 	// is a minute of work and not a day. Honest stores have such objects, the
@@ -95,8 +102,9 @@ type Limits struct {
 }
 
 const (
-	defaultObject    = 256 << 20
-	defaultLive      = 1 << 30
+	defaultObject    = 64 << 20
+	defaultLive      = 64 << 20
+	defaultSpilled   = 16 << 30
 	defaultAmplified = 256 << 30
 
 	// maxObject keeps every size an int and every buffer's class in a table.
@@ -118,6 +126,9 @@ func (l Limits) withDefaults() Limits {
 	if l.Live == 0 {
 		l.Live = defaultLive
 	}
+	if l.Spilled == 0 {
+		l.Spilled = defaultSpilled
+	}
 	if l.Amplified == 0 {
 		l.Amplified = defaultAmplified
 	}
@@ -135,12 +146,14 @@ const None Num = -1
 // Span is a half-open range of bytes.
 type Span struct{ Start, End int }
 
-// Object is an object as a walk or a Reader found it. Data belongs to the
-// worker that read it and is valid until its next object.
+// Object is an object as a walk found it. Data belongs to the worker that read it
+// and is valid until its next object. A blob over Limits.Object comes as a Stream
+// instead, and with no Base.
 type Object struct {
-	Num  Num
-	Kind Kind
-	Data []byte
+	Num    Num
+	Kind   Kind
+	Data   []byte
+	Stream *Stream
 	// Base is the object that Data was rebuilt from, yielded by the same walk
 	// before this one, or None. Fresh then lists, in order, what the delta
 	// inserted; an empty span marks a seam where bytes from two places of the

@@ -229,6 +229,11 @@ func (b *builder) store(t testing.TB) (dir string) {
 	return dir
 }
 
+// object is a blob as a walk should find it.
+func object(id oid.ID, data []byte) (gittest.Object, string) {
+	return gittest.Object{ID: id.String(), Kind: "blob"}, string(data)
+}
+
 // object gives entry i as a walk should find it.
 func (b *builder) object(i int) (gittest.Object, string) {
 	return gittest.Object{ID: b.entries[i].id.String(), Kind: b.kind[i].String()}, string(b.data[i])

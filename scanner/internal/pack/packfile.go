@@ -182,12 +182,18 @@ func (e *entry) parseBack(data []byte) error {
 }
 
 // believable tells whether an entry's declared size can be true and is allowed,
-// before anything is allocated for it.
+// before anything is allocated for it. errHuge is the answer for a blob, and for
+// a delta, that is not to be held in memory.
 func (e entry) believable(raw []byte, limit int64) error {
 	if stream := uint64(len(raw) - e.head); e.size/inflate.MaxRatio > stream {
 		return fmt.Errorf("%d bytes cannot hold the %d they declare: %w", stream, e.size, ErrCorrupt)
 	}
-	if e.size > uint64(limit) {
+	switch {
+	case e.size > maxObject:
+		return fmt.Errorf("%w: %d bytes", ErrTooLarge, e.size)
+	case e.size > uint64(limit) && (e.kind == Blob || e.kind > Tag):
+		return errHuge
+	case e.size > uint64(limit):
 		return fmt.Errorf("%w: %d bytes", ErrTooLarge, e.size)
 	}
 	return nil
@@ -236,9 +242,21 @@ func grow(buf []byte, n int) []byte {
 // which used bytes were read, and with the index. It sees what the stream's own
 // checksum does not: a changed type, size or base, and bytes of no entry.
 func (p *packFile) checksum(i int, raw []byte, used int) error {
+	if err := trailing(raw, used); err != nil {
+		return err
+	}
+	return p.matches(i, raw)
+}
+
+func trailing(raw []byte, used int) error {
 	if used < len(raw) {
 		return fmt.Errorf("entry is followed by %d bytes of no entry: %w", len(raw)-used, ErrCorrupt)
 	}
+	return nil
+}
+
+// matches compares the packed bytes of entry i with the index.
+func (p *packFile) matches(i int, raw []byte) error {
 	if want, ok := p.idx.crc(i); ok && crc32.ChecksumIEEE(raw) != want {
 		return fmt.Errorf("packed bytes do not match the index's checksum: %w", ErrCorrupt)
 	}

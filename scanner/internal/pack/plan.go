@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"sync"
@@ -39,25 +40,28 @@ type Plan struct {
 }
 
 // Unit is work for one goroutine: some delta trees of one pack, or some loose
-// objects. Weight is their stored size in bytes.
+// objects. Weight is the work they are, as so many packed bytes.
 type Unit struct {
 	Weight int64
 	forest *forest
-	need   []bool // nodes to rebuild, as they or what stands on them are wanted; nil is all
-	trees  []int32
-	loose  []Num
+	// trees are the nodes that head what is to be walked: roots, or where a tree
+	// was cut, deltas of one node that belongs to another unit.
+	trees []int32
+	loose []Num
 }
 
 const (
-	// unitWeight is the stored size at which a unit is full. Large enough that
-	// handing units out costs nothing, small enough that the last ones do not
-	// keep one worker busy alone.
+	// unitWeight is the work at which a unit is full. Large enough that handing
+	// units out costs nothing, small enough that the last ones do not keep one
+	// worker busy alone.
 	unitWeight = 1 << 20
-	unitLoose  = 256
+	// unitHeavy is what comes first: a tree that could not be cut.
+	unitHeavy = 3 * unitWeight
+	unitLoose = 256
 )
 
-// Plan shares out the wanted objects. Large delta trees come first, so that
-// none of them is begun last; the rest follows in the order of the packs.
+// Plan shares out the wanted objects. What is heavy comes first, so that it is
+// not begun last; the rest follows in the order of the packs.
 func (s *Store) Plan(want Want) *Plan {
 	p := &Plan{store: s, want: want}
 	p.workers.New = func() any { return newWorker(s) }
@@ -65,7 +69,7 @@ func (s *Store) Plan(want Want) *Plan {
 	for i := range s.packs {
 		small = append(small, p.packUnits(i)...)
 	}
-	slices.SortStableFunc(p.Units, func(a, b Unit) int { return int(b.Weight>>10 - a.Weight>>10) })
+	slices.SortStableFunc(p.Units, func(a, b Unit) int { return cmp.Compare(b.Weight, a.Weight) })
 	p.Units = append(p.Units, small...)
 	u := Unit{}
 	for i := range s.loose {
@@ -85,53 +89,83 @@ func (s *Store) Plan(want Want) *Plan {
 // the double of another.
 func (p *Plan) yields(n Num) bool { return p.want.Has(n) && !p.store.isDouble(n) }
 
+// wants tells whether any of n objects from first on is wanted.
+func (p *Plan) wants(first Num, n int) bool {
+	if p.want == nil {
+		return true
+	}
+	for m := range Num(n) {
+		if p.want.Has(first + m) {
+			return true
+		}
+	}
+	return false
+}
+
 // packUnits adds the large trees of pack i to the plan and returns units of
 // small ones.
 func (p *Plan) packUnits(i int) []Unit {
 	s := p.store
+	if !p.wants(s.first[i], s.packs[i].idx.n) {
+		return nil
+	}
 	f := newForest(s.packs[i], s.first[i], func(name []byte) bool { return len(s.copies(name)) > 1 })
 	if err := f.hidden(); err != nil {
 		p.Problems = append(p.Problems, Problem{f.pack.name + ".pack", err})
 	}
-	need := f.need(func(k int32) bool { return p.yields(f.first + Num(f.pos[k])) })
+	f.choose(p)
 	var small []Unit
-	u := Unit{forest: f, need: need}
-	for k, b := range f.base {
-		if b >= 0 || need != nil && !need[k] {
-			continue
-		}
-		if f.weight[k] >= unitWeight {
-			p.Units = append(p.Units, Unit{f.weight[k], f, need, []int32{int32(k)}, nil})
-			continue
-		}
-		u.trees = append(u.trees, int32(k))
-		if u.Weight += f.weight[k]; u.Weight >= unitWeight {
+	add := func(weight int64, trees []int32) {
+		if u := (Unit{Weight: weight * weightUnit, forest: f, trees: trees}); u.Weight >= unitHeavy {
+			p.Units = append(p.Units, u)
+		} else {
 			small = append(small, u)
-			u = Unit{forest: f, need: need}
 		}
 	}
-	if len(u.trees) > 0 {
-		small = append(small, u)
+	var trees []int32
+	sum := int64(0)
+	for k := range int32(len(f.base)) {
+		if f.base[k] >= 0 || !f.need.Has(Num(k)) {
+			continue
+		}
+		weight := int64(f.weight[k])
+		if weight*weightUnit >= 2*unitWeight {
+			f.cut(k, add)
+			continue
+		}
+		trees, sum = append(trees, k), sum+weight
+		if sum*weightUnit >= unitWeight {
+			add(sum, trees)
+			trees, sum = nil, 0
+		}
 	}
+	if len(trees) > 0 {
+		add(sum, trees)
+	}
+	f.weight = nil
 	return small
 }
 
-// need marks the nodes that must be rebuilt so that all wanted ones can be; nil
-// when that is all of them.
-func (f *forest) need(wanted func(k int32) bool) []bool {
-	need := make([]bool, len(f.off))
-	all := true
-	order := f.preorder()
-	for i := len(order) - 1; i >= 0; i-- {
-		k := order[i]
-		if need[k] = need[k] || wanted(k); !need[k] {
+// choose fills need with the nodes that must be rebuilt so that all wanted ones
+// can be.
+func (f *forest) choose(p *Plan) {
+	if p.want == nil && p.store.dup == nil {
+		return
+	}
+	n := int32(len(f.off))
+	need, all := make(Want, (n+63)/64), true
+	for i := n - 1; i >= 0; i-- {
+		k := f.at(i)
+		if !need.Has(Num(k)) && !p.yields(f.first+Num(f.pos[k])) {
 			all = false
-		} else if b := f.base[k]; b >= 0 {
-			need[b] = true
+			continue
+		}
+		need.Add(Num(k))
+		if b := f.base[k]; b >= 0 {
+			need.Add(Num(b))
 		}
 	}
-	if all {
-		return nil
+	if !all {
+		f.need = need
 	}
-	return need
 }

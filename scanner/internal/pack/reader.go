@@ -1,11 +1,13 @@
 package pack
 
 import (
-	"container/list"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/keyquench/keyquench/scanner/internal/fault"
 	"github.com/keyquench/keyquench/scanner/internal/inflate"
+	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
 
 // Reader reads single objects in any order and compares each with its name. It
@@ -18,8 +20,10 @@ type Reader struct {
 	ops     []byte
 	chain   []link
 	cache   cache
-	work    int64 // bytes unpacked for the current call
-	free    int64 // of these, what is not charged to the store's budget
+	latest  *Reader // for objects that moved since the store was opened, or nil
+	file    *spill  // that the current object lies in, if it is a huge one
+	work    int64   // bytes unpacked for the current call
+	free    int64   // of these, what is not charged to the store's budget
 }
 
 // link is one delta on the way from an object to what it stands on.
@@ -58,18 +62,34 @@ var errMisnamed = fmt.Errorf("content is not what the name says: %w", ErrCorrupt
 func (s *Store) Reader() *Reader { return &Reader{store: s, free: readerFree} }
 
 // Read gives an object's kind and content, valid until the next call. When it
-// is damaged, a good copy elsewhere in the store is no error.
+// is damaged, a good copy elsewhere in the store is no error. A blob that is too
+// large for the memory lies in a temporary file, which the content is mapped from.
 func (r *Reader) Read(n Num) (Kind, []byte, error) {
 	r.work = 0
 	kind, data, err := r.read(n)
 	if err == nil {
 		return kind, data, nil
 	}
-	if kind, data, again := r.another(n); again == nil {
+	if kind, data, again := r.instead(n, err); again == nil {
 		return kind, data, nil
 	}
 	id := r.store.ID(n)
 	return kind, nil, Problem{id.String(), err}
+}
+
+// instead reads object n from another place than the one where it could not be
+// read. When its file is gone, somebody may have packed it since the store was
+// opened.
+func (r *Reader) instead(n Num, bad error) (Kind, []byte, error) {
+	kind, data, err := r.another(n)
+	if err == nil || !errors.Is(bad, fs.ErrNotExist) || r.store.lazy != nil {
+		return kind, data, err
+	}
+	if r.latest == nil {
+		r.latest = r.store.latest().Reader()
+	}
+	id := r.store.ID(n)
+	return r.latest.Lookup(id.Bytes())
 }
 
 // Lookup is Read by raw name.
@@ -84,18 +104,72 @@ func (r *Reader) Lookup(name []byte) (Kind, []byte, error) {
 // read reads object n from the one place that n stands for.
 func (r *Reader) read(n Num) (kind Kind, data []byte, err error) {
 	s := r.store.spot(n)
+	r.drop()
 	if s.pack != nil {
 		kind, data, err = r.packed(s.pack, s.at)
 	} else {
-		kind, data, err = r.loose.read(loosePath(r.store.dirs[s.dir], s.id), r.store.limits.Object)
+		kind, data, err = r.looseAt(loosePath(r.store.dirs[s.dir], s.id))
 	}
-	if err == nil && r.store.format.Sum(kind.String(), data) != s.id {
+	if err == nil && r.name(kind, data) != s.id {
 		err = errMisnamed
 	}
 	if err != nil {
+		r.drop()
 		return kind, nil, err
 	}
 	return kind, data, nil
+}
+
+// looseAt reads the loose object at path.
+func (r *Reader) looseAt(path string) (kind Kind, data []byte, err error) {
+	kind, data, err = r.loose.read(path, r.store.limits.Object)
+	if !errors.Is(err, errHuge) {
+		return kind, data, err
+	}
+	s, in, err := r.store.looseStream(path)
+	if err != nil {
+		return kind, nil, err
+	}
+	defer in.Close()
+	data, err = r.spill(s)
+	return Blob, data, err
+}
+
+// name is what the current object is called.
+func (r *Reader) name(kind Kind, data []byte) oid.ID {
+	if r.file != nil {
+		return r.file.id
+	}
+	return r.store.format.Sum(kind.String(), data)
+}
+
+// spill lays a stream down in a temporary file and gives up the one before.
+func (r *Reader) spill(s *Stream) ([]byte, error) {
+	file, err := r.store.spill(s)
+	r.drop()
+	if err != nil {
+		return nil, err
+	}
+	r.file = file
+	return file.data, nil
+}
+
+// drop gives up the current object's temporary file.
+func (r *Reader) drop() {
+	r.file.close()
+	if r.file = nil; r.latest != nil {
+		r.latest.drop()
+	}
+}
+
+// release leaves the current object's temporary file, if it has one, to the
+// caller.
+func (r *Reader) release() *spill {
+	file := r.file
+	if r.file = nil; file == nil && r.latest != nil {
+		return r.latest.release()
+	}
+	return file
 }
 
 // another reads object n from any place but the one that n stands for.
@@ -153,10 +227,13 @@ func (r *Reader) packed(p *packFile, at uint64) (kind Kind, data []byte, err err
 			return 0, nil, err
 		}
 		if l.head.kind <= Tag {
-			if data, err = r.inflateTo(nil, l.head, l.raw); err != nil {
+			if data, err = r.inflateTo(nil, l.head, l.raw); errors.Is(err, errHuge) {
+				data, err = r.large(l, Blob, nil)
+			}
+			if err != nil {
 				return l.head.kind, nil, err
 			}
-			r.cache.put(p, at, l.head.kind, data)
+			r.remember(l, l.head.kind, data)
 			return r.climb(l.head.kind, data)
 		}
 		if len(r.chain) == maxChain {
@@ -206,31 +283,66 @@ func (r *Reader) baseOf(l link) (p *packFile, at uint64, n Num, err error) {
 func (r *Reader) climb(kind Kind, data []byte) (Kind, []byte, error) {
 	for i := len(r.chain) - 1; i >= 0; i-- {
 		l := r.chain[i]
-		var err error
-		if r.ops, err = r.inflateTo(r.ops, l.head, l.raw); err != nil {
-			return kind, nil, err
+		next, err := r.apply(l, data)
+		if errors.Is(err, errHuge) {
+			next, err = r.large(l, kind, data)
+		} else {
+			r.drop() // data was in it
 		}
-		from, to, ops, err := deltaSizes(r.ops)
 		if err != nil {
 			return kind, nil, err
 		}
-		if from != uint64(len(data)) {
-			return kind, nil, fmt.Errorf("delta is for a base of %d bytes, not %d: %w", from, len(data), ErrCorrupt)
-		}
-		if to > uint64(r.store.limits.Object) {
-			return kind, nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, to)
-		}
-		if err := r.spend(int64(to) + linkWork); err != nil {
-			return kind, nil, err
-		}
-		out := make([]byte, to)
-		if _, err := applyDelta(out, data, ops, nil); err != nil {
-			return kind, nil, err
-		}
-		data = out
-		r.cache.put(l.pack, l.at, kind, data)
+		data = next
+		r.remember(l, kind, data)
 	}
 	return kind, data, nil
+}
+
+// apply applies a delta to its base.
+func (r *Reader) apply(l link, base []byte) (data []byte, err error) {
+	if r.ops, err = r.inflateTo(r.ops, l.head, l.raw); err != nil {
+		return nil, err
+	}
+	from, to, ops, err := deltaSizes(r.ops)
+	if err != nil {
+		return nil, err
+	}
+	if from != uint64(len(base)) {
+		return nil, fmt.Errorf("delta is for a base of %d bytes, not %d: %w", from, len(base), ErrCorrupt)
+	}
+	if to > uint64(r.store.limits.Object) {
+		return nil, errHuge
+	}
+	if err := r.spend(int64(to) + linkWork); err != nil {
+		return nil, err
+	}
+	data = make([]byte, to)
+	_, err = applyDelta(data, base, ops, nil)
+	return data, err
+}
+
+// large reads an entry that is not to be held in memory: a blob, or a delta of
+// base that gives one.
+func (r *Reader) large(l link, kind Kind, base []byte) ([]byte, error) {
+	if kind != Blob {
+		return nil, fmt.Errorf("a %v: %w", kind, ErrTooLarge)
+	}
+	s, err := r.store.stream(l.head, l.raw, base, func(int) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	s.budget = nil // what spend takes is enough
+	if err := r.spend(s.Size + linkWork); err != nil {
+		return nil, err
+	}
+	return r.spill(s)
+}
+
+// remember keeps what is in memory for what else stands on it.
+func (r *Reader) remember(l link, kind Kind, data []byte) {
+	if r.file == nil {
+		r.cache.put(l.pack, l.at, kind, data)
+	}
 }
 
 // inflateTo is inflateEntry at the reader's expense.
@@ -252,57 +364,4 @@ func (r *Reader) spend(size int64) error {
 	}
 	over := min(size, r.work-r.free)
 	return r.store.spend(over)
-}
-
-// cache keeps rebuilt objects, least recently used last.
-type cache struct {
-	at    map[place]*list.Element
-	order list.List
-	size  int
-}
-
-type place struct {
-	pack *packFile
-	at   uint64
-}
-
-// cachedSize is what remembering costs besides the content: list, map, headers.
-const cachedSize = 256
-
-type cached struct {
-	place place
-	kind  Kind
-	data  []byte
-}
-
-func (c *cache) get(p *packFile, at uint64) (Kind, []byte) {
-	e, ok := c.at[place{p, at}]
-	if !ok {
-		return 0, nil
-	}
-	c.order.MoveToFront(e)
-	v := e.Value.(*cached)
-	return v.kind, v.data
-}
-
-// put keeps data, which nobody may write to any more.
-func (c *cache) put(p *packFile, at uint64, kind Kind, data []byte) {
-	if len(data) == 0 || len(data) > readerCache/4 {
-		return
-	}
-	if c.at == nil {
-		c.at = map[place]*list.Element{}
-	}
-	key := place{p, at}
-	if _, ok := c.at[key]; ok {
-		return
-	}
-	c.at[key] = c.order.PushFront(&cached{key, kind, data})
-	for c.size += cap(data) + cachedSize; c.size > readerCache; {
-		last := c.order.Back()
-		v := last.Value.(*cached)
-		c.order.Remove(last)
-		delete(c.at, v.place)
-		c.size -= cap(v.data) + cachedSize
-	}
 }

@@ -2,13 +2,10 @@ package pack
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/keyquench/keyquench/scanner/internal/oid"
@@ -41,42 +38,19 @@ type Store struct {
 
 	budget    int64 // what charge gives out in bytes
 	amplified atomic.Int64
-}
 
-// Open opens the object directory dir (.git/objects), its alternates, and the
-// directories in more. It fails only when dir itself cannot be read: all else
-// is in Problems.
-func Open(dir string, more []string, f oid.Format, limits Limits) (*Store, error) {
-	if _, err := os.ReadDir(dir); err != nil {
-		return nil, err
-	}
-	s := &Store{format: f, limits: limits.withDefaults()}
-	s.dirs = objectDirs(dir, more, s.problem)
-	for _, d := range s.dirs {
-		s.openPacks(d)
-	}
-	n := 0
-	for _, p := range s.packs {
-		s.first = append(s.first, Num(n))
-		n += p.idx.n
-	}
-	s.looseFirst = n
-	for i, d := range s.dirs {
-		for _, id := range listLoose(d, f, s.problem) {
-			s.loose = append(s.loose, looseFile{id, i})
-		}
-	}
-	s.budget = s.limits.Amplified + amplifiedShare*s.PackedBytes()
-	if n+len(s.loose) > maxObjects {
-		s.Close()
-		return nil, errors.New("more than 2^30 objects")
-	}
-	s.sortNames()
-	return s, nil
+	mu      sync.Mutex
+	later   *Store          // of what has moved since this store was opened, or nil
+	spills  map[*spill]bool // temporary files in use
+	spilled int64           // their bytes
 }
 
 // Close unmaps the packs. No Object may be used afterwards.
 func (s *Store) Close() {
+	s.closeSpills()
+	if s.later != nil {
+		s.later.Close()
+	}
 	for _, p := range s.packs {
 		p.close()
 	}
@@ -109,46 +83,6 @@ func (s *Store) PackedBytes() (n int64) {
 func (s *Store) problem(where string, err error) {
 	s.problems = append(s.problems, Problem{where, err})
 }
-
-func (s *Store) openPacks(dir string) {
-	entries, err := os.ReadDir(filepath.Join(dir, "pack"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.problem("pack", bare(err))
-	}
-	for _, e := range entries { // those read before an error too
-		s.Promised = s.Promised || strings.HasSuffix(e.Name(), ".promisor")
-		if name, ok := strings.CutSuffix(e.Name(), ".idx"); ok {
-			if _, found := slices.BinarySearchFunc(entries, name+".pack", byName); !found {
-				s.problem(e.Name(), errNoPack)
-			}
-		}
-		name, ok := strings.CutSuffix(e.Name(), ".pack")
-		if !ok {
-			continue
-		}
-		p, err := openPack(filepath.Join(dir, "pack", name), name, s.format, func(err error) {
-			s.problem(name+".pack", err)
-		})
-		if err != nil {
-			s.problem(e.Name(), err)
-			continue
-		}
-		s.packs = append(s.packs, p)
-	}
-}
-
-func byName(e os.DirEntry, name string) int { return strings.Compare(e.Name(), name) }
-
-// errNoPack: what an index lists was in the store once and is not now.
-var errNoPack = errors.New("index has no pack")
-
-// noIndexError is a pack without index: git does not read it either, but it
-// may hold what somebody looks for.
-type noIndexError struct{}
-
-func (noIndexError) Error() string { return "pack has no index" }
-
-func (noIndexError) Hint() string { return "git index-pack makes one" }
 
 // sortNames fills byID and dup when there is more than one source.
 func (s *Store) sortNames() {
@@ -339,10 +273,14 @@ func (s *Store) Abbreviated(prefix string, limit int) []Num {
 // charge counts an object of size bytes, stored in stored bytes, against the
 // budget when it is out of all proportion.
 func (s *Store) charge(size, stored int) error {
-	if size <= amplifiedSize || size/amplifiedRatio <= stored {
+	if !amplified(int64(size), int64(stored)) {
 		return nil
 	}
 	return s.spend(int64(size))
+}
+
+func amplified(size, stored int64) bool {
+	return size > amplifiedSize && size/amplifiedRatio > stored
 }
 
 func (s *Store) spend(size int64) error {

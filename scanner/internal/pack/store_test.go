@@ -3,6 +3,7 @@ package pack
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -69,6 +70,18 @@ func all(t testing.TB, s *Store, want Want) (map[gittest.Object]string, []Proble
 				}
 				problems = append(problems, p)
 				continue
+			}
+			if o.Stream != nil {
+				data, err := io.ReadAll(o.Stream)
+				if err != nil {
+					p, ok := IsProblem(err)
+					if !ok {
+						t.Fatalf("a Stream gave an error without a place: %v", err)
+					}
+					problems = append(problems, p)
+					continue
+				}
+				o.Data = data
 			}
 			id := s.ID(o.Num)
 			key := gittest.Object{ID: id.String(), Kind: o.Kind.String()}

@@ -3,9 +3,7 @@ package pack
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"math/bits"
 
 	"github.com/keyquench/keyquench/scanner/internal/fault"
 	"github.com/keyquench/keyquench/scanner/internal/inflate"
@@ -29,11 +27,8 @@ func (p *Plan) Walk(ctx context.Context, u Unit) iter.Seq2[Object, error] {
 				return
 			}
 		}
-		for _, t := range u.trees {
-			if !w.tree(u.forest, u.need, t) {
-				w.stack.drop(w)
-				return
-			}
+		if len(u.trees) > 0 {
+			w.trees(u.forest, u.trees)
 		}
 	}
 }
@@ -48,10 +43,7 @@ type worker struct {
 	ops     []byte  // the delta being applied
 	fresh   []Span
 	stack   stack
-	live    int64 // bytes in the buffers given out
-	spare   [64][][]byte
-	spared  int64
-	huge    []byte // a spare buffer that is too large for the lists
+	buffers
 
 	ctx   context.Context // of the unit being walked
 	plan  *Plan
@@ -65,6 +57,7 @@ func newWorker(s *Store) *worker {
 // slim lets go of what a single huge object left behind.
 func (w *worker) slim() {
 	w.huge = nil
+	w.reader.drop()
 	if cap(w.ops) > maxSpare {
 		w.ops = nil
 	}
@@ -73,310 +66,185 @@ func (w *worker) slim() {
 	}
 }
 
+// body is an object as a worker has it.
+type body struct {
+	kind   Kind
+	data   []byte  // nil when there is a stream, or nothing
+	file   *spill  // that data lies in; nil when it is a buffer of the worker's
+	stream *Stream // of a huge object that nothing stands on
+}
+
+func (b *body) found() bool { return b.data != nil || b.stream != nil }
+
+// free takes back the memory of a body.
+func (w *worker) free(b body) {
+	if b.file != nil {
+		b.file.close()
+	} else {
+		w.give(b.data)
+	}
+}
+
 // frame is a node whose children are being visited.
 type frame struct {
-	node  int32
-	child int32  // next to visit
-	num   Num    // that it was yielded as, or None
-	data  []byte // nil when it could not be read
-	lost  error  // and then, what that makes of its children
+	body        // not found when it could not be read
+	child int32 // next to visit
+	num   Num   // that it was yielded as with all its data, or None
+	lost  error // what it makes of its children that it could not be read
 }
 
 type stack []frame
 
-func (s *stack) drop(w *worker) {
-	for _, f := range *s {
-		w.give(f.data)
+// push puts a node on the stack. A base that is too much for the memory waits in a
+// temporary file.
+func (w *worker) push(next frame) {
+	if w.live > w.store.limits.Live && next.file == nil && next.data != nil {
+		file, err := w.store.spillBytes(next.data)
+		w.give(next.data)
+		if next.data = nil; err != nil {
+			next.lost = err
+		} else {
+			next.data, next.file = file.data, file
+		}
 	}
-	*s = (*s)[:0]
+	w.stack = append(w.stack, next)
+}
+
+func (w *worker) drop() {
+	for _, f := range w.stack {
+		w.free(f.body)
+	}
+	w.stack = w.stack[:0]
+}
+
+// trees walks delta trees one after the other. They are headed by roots, or by
+// deltas of one node, which is rebuilt first and belongs to another unit.
+func (w *worker) trees(f *forest, heads []int32) {
+	var base frame
+	if b := f.base[heads[0]]; b >= 0 {
+		base = w.climb(f, b)
+		defer func() { w.free(base.body) }()
+	}
+	for _, t := range heads {
+		if !w.tree(f, t, base) {
+			w.drop()
+			return
+		}
+	}
+}
+
+// climb rebuilds node k and all that it stands on, and yields nothing of it.
+func (w *worker) climb(f *forest, k int32) (base frame) {
+	var chain []int32
+	for ; k >= 0; k = f.base[k] {
+		chain = append(chain, k)
+	}
+	for i := len(chain) - 1; i >= 0 && w.ctx.Err() == nil; i-- {
+		next, _, _ := w.reach(f, chain[i], base, true)
+		w.free(base.body)
+		base = next
+	}
+	base.num = None
+	return base
 }
 
 // tree walks one delta tree depth first. It returns false when the caller wants
 // no more.
-func (w *worker) tree(f *forest, need []bool, t int32) bool {
-	w.stack = w.stack[:0]
-	if !w.visit(f, need, t, frame{}) {
+func (w *worker) tree(f *forest, t int32, base frame) bool {
+	next, ok := w.visit(f, t, base)
+	if !ok {
 		return false
+	}
+	if next.child >= 0 {
+		w.push(next)
 	}
 	for len(w.stack) > 0 {
 		if w.ctx.Err() != nil {
-			w.stack.drop(w)
 			return false
 		}
 		top := &w.stack[len(w.stack)-1]
 		k := top.child
-		for top.child = f.next[k]; top.child >= 0 && need != nil && !need[top.child]; {
-			top.child = f.next[top.child]
-		}
+		top.child = f.visits(f.next[k])
 		base := *top
 		last := top.child < 0
 		if last {
 			w.stack = w.stack[:len(w.stack)-1]
 		}
-		ok := w.visit(f, need, k, base)
+		next, ok := w.visit(f, k, base)
 		if last {
-			w.give(base.data)
+			w.free(base.body)
 		}
 		if !ok {
 			return false
 		}
+		if next.child >= 0 {
+			w.push(next)
+		}
 	}
 	return true
 }
 
-// visit rebuilds node k, yields it if it is wanted, and pushes it if others
-// stand on it. What stands on a node that is lost is visited too: it may have a
-// good copy elsewhere, and if not, it is named.
-func (w *worker) visit(f *forest, need []bool, k int32, base frame) bool {
+// visit rebuilds node k and yields it if it is wanted. The frame is for what
+// stands on it; without a child there is nothing in it. What stands on a node that
+// is lost is visited too: it may have a good copy elsewhere, and if not, it is
+// named.
+func (w *worker) visit(f *forest, k int32, base frame) (next frame, ok bool) {
+	child := f.visits(f.child[k])
+	next, o, err := w.reach(f, k, base, child >= 0)
+	n, found := f.first+Num(f.pos[k]), next.found()
+	ok = true
+	if err != nil && (base.lost == nil || !found && w.plan.yields(n)) {
+		ok = w.yield(Object{Num: n, Kind: o.Kind, Base: None}, f.errorAt(k, err))
+	}
+	switch yields := found && o.Num != None && w.plan.yields(o.Num); {
+	case !yields:
+		next.num = None
+	case ok && (next.stream != nil || int64(len(next.data)) > w.store.limits.Object):
+		next.num = None
+		ok = w.yield(Object{Num: o.Num, Kind: o.Kind, Base: None, Stream: next.streamed(f, k)}, nil)
+	case ok:
+		o.Data = next.data
+		ok = w.yield(o, nil)
+	}
+	if next.child = child; !ok || child < 0 {
+		w.free(next.body)
+		return frame{child: -1}, ok
+	}
+	return next, true
+}
+
+// streamed gives what is to be yielded of a huge object.
+func (b *body) streamed(f *forest, k int32) *Stream {
+	if b.stream != nil {
+		return b.stream
+	}
+	return b.file.stream(func(err error) error { return f.errorAt(k, err) })
+}
+
+// reach rebuilds node k or finds a copy of it elsewhere; keep tells that others
+// stand on it. The frame has what that makes of its children, the object all but
+// its data, the error what is wrong with the node, whether it was found or not.
+func (w *worker) reach(f *forest, k int32, base frame, keep bool) (next frame, o Object, err error) {
 	w.fresh = w.fresh[:0]
-	n := f.first + Num(f.pos[k])
-	o := Object{Num: n, Base: None}
-	data, err := w.rebuild(f, k, base)
+	o = Object{Num: f.first + Num(f.pos[k]), Kind: f.kind[k], Base: None}
+	next.body, err = w.rebuild(f, k, base, keep)
 	switch {
-	case data == nil:
-		data = w.elsewhere(f, k)
+	case !next.found():
+		next.body = w.elsewhere(f, k)
 	case errors.Is(err, errTwin):
-		o.Num = w.rightTwin(f, k, data)
+		o.Num = w.rightTwin(f, k, w.name(next.body))
 	case f.base[k] >= 0 && base.num != None:
 		o.Base, o.Fresh = base.num, w.fresh
 	}
-	o.Kind = f.kind[k]
-	ok := true
-	if err != nil && (base.lost == nil || data == nil && w.plan.yields(n)) {
-		ok = w.yield(Object{Num: n, Kind: o.Kind, Base: None}, f.errorAt(k, err))
+	if next.num = o.Num; next.found() {
+		o.Kind = next.kind
+		return next, o, err
 	}
-	yields := data != nil && o.Num != None && w.plan.yields(o.Num)
-	if ok && yields {
-		o.Data = data
-		ok = w.yield(o, nil)
+	next.lost = errBase
+	if errors.Is(err, ErrDeltaLoop) {
+		next.lost = ErrDeltaLoop
 	}
-	c := f.child[k]
-	for c >= 0 && need != nil && !need[c] {
-		c = f.next[c]
-	}
-	if !ok || c < 0 {
-		w.give(data)
-		return ok
-	}
-	next := frame{node: k, child: c, data: data, num: o.Num}
-	if !yields {
-		next.num = None
-	}
-	if data == nil {
-		next.lost = errBase
-		if errors.Is(err, ErrDeltaLoop) {
-			next.lost = ErrDeltaLoop
-		}
-	}
-	w.stack = append(w.stack, next)
-	return true
-}
-
-// rebuild gives the content of node k in a buffer of the worker's. With an
-// error it may still give the content: then that is what its name says, but not
-// all that the pack says of it is true.
-func (w *worker) rebuild(f *forest, k int32, base frame) (data []byte, err error) {
-	live := w.live
-	defer func() {
-		if data == nil {
-			w.live = live // a fault leaves its buffer to the collector
-		}
-	}()
-	defer fault.Guard(&err, ErrTruncated)
-	if base.lost != nil {
-		return nil, base.lost
-	}
-	raw, e, err := f.head(k)
-	if err != nil {
-		return nil, err
-	}
-	// Not data itself: a fault from here on must leave that nil.
-	var buf []byte
-	var used int
-	if f.base[k] == root {
-		buf, used, err = w.whole(e, raw)
-	} else {
-		buf, used, err = w.delta(f, k, e, raw, base.data)
-	}
-	if err != nil {
-		return nil, err
-	}
-	doubt := f.pack.checksum(int(f.pos[k]), raw, used)
-	if doubt == nil && f.pack.idx.version > 1 && !f.shared(k) {
-		return buf, nil
-	}
-	// Nothing but the name can tell, which costs a hash of all bytes.
-	if f.pack.format.Sum(f.kind[k].String(), buf) == f.id(k) {
-		return buf, doubt
-	}
-	if w.rightTwin(f, k, buf) != None {
-		return buf, errTwin
-	}
-	w.give(buf)
-	if doubt == nil {
-		doubt = errMisnamed
-	}
-	return nil, doubt
-}
-
-// rightTwin finds the name that the content of k's entry has, among those that
-// the index gives the entry; None when they are all wrong, or when the walk
-// finds that object in another place.
-func (w *worker) rightTwin(f *forest, k int32, data []byte) Num {
-	if !f.shared(k) {
-		return None
-	}
-	id := f.pack.format.Sum(f.kind[k].String(), data)
-	i, ok := f.pack.idx.find(id.Bytes())
-	if !ok || f.pack.idx.offset(i) != f.off[k] || len(w.store.copies(id.Bytes())) > 1 {
-		return None
-	}
-	return f.first + Num(i)
-}
-
-// whole inflates an entry that is no delta.
-func (w *worker) whole(e entry, raw []byte) (data []byte, used int, err error) {
-	if err := e.believable(raw, w.store.limits.Object); err != nil {
-		return nil, 0, err
-	}
-	room := e.size
-	if room < 1<<20 { // for large objects the last bytes do not count, but memory does
-		room += inflate.Slack
-	}
-	buf, err := w.take(room, len(raw))
-	if err != nil {
-		return nil, 0, err
-	}
-	if buf, used, err = inflateEntry(&w.inflate, e, raw, buf, w.store.limits.Object); err != nil {
-		w.give(buf)
-		return nil, 0, err
-	}
-	return buf, used, nil
-}
-
-// delta inflates an entry that is a delta and applies it to base or, when that
-// is not in the pack, to what is found elsewhere.
-func (w *worker) delta(f *forest, k int32, e entry, raw, base []byte) (data []byte, used int, err error) {
-	if b := f.base[k]; b >= 0 {
-		f.kind[k] = f.kind[b]
-	} else if f.kind[k], base, err = w.reader.outside(e.base, f.pack); err != nil {
-		return nil, 0, fmt.Errorf("delta's base: %w", err)
-	}
-	if w.ops, used, err = inflateEntry(&w.inflate, e, raw, w.ops, w.store.limits.Object); err != nil {
-		return nil, 0, err
-	}
-	data, err = w.apply(base, len(raw))
-	return data, used, err
-}
-
-// apply runs the delta in w.ops on base.
-func (w *worker) apply(base []byte, stored int) ([]byte, error) {
-	from, to, ops, err := deltaSizes(w.ops)
-	if err != nil {
-		return nil, err
-	}
-	if from != uint64(len(base)) {
-		return nil, fmt.Errorf("delta is for a base of %d bytes, not %d: %w", from, len(base), ErrCorrupt)
-	}
-	buf, err := w.take(to, stored)
-	if err != nil {
-		return nil, err
-	}
-	if w.fresh, err = applyDelta(buf, base, ops, w.fresh); err != nil {
-		w.give(buf)
-		return nil, err
-	}
-	return buf, nil
-}
-
-// elsewhere looks for a readable copy of node k outside its pack; nil if there
-// is none.
-func (w *worker) elsewhere(f *forest, k int32) []byte {
-	if !w.store.several() {
-		return nil
-	}
-	kind, data, err := w.reader.outside(f.pack.idx.name(int(f.pos[k])), f.pack)
-	if err != nil {
-		return nil
-	}
-	buf, err := w.take(uint64(len(data)), len(data))
-	if err != nil {
-		return nil
-	}
-	f.kind[k] = kind
-	copy(buf, data)
-	return buf
-}
-
-// looseObject reads and yields one loose object.
-func (w *worker) looseObject(n Num) bool {
-	l := w.store.loose[int(n)-w.store.looseFirst]
-	kind, data, err := w.loose.read(loosePath(w.store.dirs[l.dir], l.id), w.store.limits.Object)
-	if err == nil && w.store.format.Sum(kind.String(), data) != l.id {
-		err = errMisnamed
-	}
-	if err == nil {
-		return w.yield(Object{Num: n, Kind: kind, Data: data, Base: None}, nil)
-	}
-	if !w.yield(Object{Num: n, Kind: kind, Base: None}, Problem{l.id.String(), err}) {
-		return false
-	}
-	w.reader.work = 0
-	if kind, data, err = w.reader.another(n); err != nil {
-		return true
-	}
-	return w.yield(Object{Num: n, Kind: kind, Data: data, Base: None}, nil)
-}
-
-// take gives a buffer of size bytes for an object stored in stored bytes.
-// Buffers come in powers of two, so that spare ones fit again.
-func (w *worker) take(size uint64, stored int) ([]byte, error) {
-	switch limits := w.store.limits; {
-	case size > uint64(limits.Object):
-		return nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
-	case w.live+int64(size) > limits.Live:
-		return nil, ErrMemory
-	}
-	if err := w.store.charge(int(size), stored); err != nil {
-		return nil, err
-	}
-	class := bits.Len64(max(size, 1) - 1)
-	w.live += 1 << class
-	if cap(w.huge) == 1<<class {
-		buf := w.huge[:size]
-		w.huge = nil
-		return buf, nil
-	}
-	if list := w.spare[class]; len(list) > 0 {
-		w.spare[class] = list[:len(list)-1]
-		w.spared -= 1 << class
-		return list[len(list)-1][:size], nil
-	}
-	return make([]byte, size, 1<<class), nil
-}
-
-// maxSpare is how much memory a worker keeps for later in its free lists.
-const maxSpare = 32 << 20
-
-// give takes a buffer back.
-func (w *worker) give(buf []byte) {
-	c := cap(buf)
-	if c == 0 {
-		return
-	}
-	w.live -= int64(c)
-	if c > maxSpare {
-		// One is kept until the unit ends: fresh memory for each of many huge
-		// deltas would take three times as long as to fill it.
-		w.huge = buf
-		return
-	}
-	if w.spared+int64(c) > maxSpare {
-		return
-	}
-	w.spared += int64(c)
-	class := bits.Len64(uint64(c) - 1)
-	w.spare[class] = append(w.spare[class], buf[:0])
+	return next, o, err
 }
 
 // IsProblem tells whether an error names one object, and which.

@@ -84,13 +84,13 @@ func (r *repo) list(excludes string, args ...string) []string {
 	return slices.Compact(paths)
 }
 
-func (r *repo) index() *index.Index {
+func (r *repo) tracked() []index.Name {
 	r.t.Helper()
-	ix, err := index.Read(filepath.Join(r.dir, ".git", "index"), oid.SHA1)
+	names, err := index.Names(filepath.Join(r.dir, ".git", "index"), oid.SHA1)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return ix
+	return names
 }
 
 func write(t testing.TB, path, text string) {

@@ -15,16 +15,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openBoth opens a tree in both ways of finding a path: by openat2 and, as on
-// older kernels, element by element.
-func openBoth(t *testing.T, dir string, test func(t *testing.T, r *Reader)) {
-	for _, name := range []string{"openat2", "stepwise"} {
+// openAll opens a tree in all ways of finding a path and of calling the system:
+// by openat2 and, as on older kernels, element by element; by quick calls, as on
+// file systems that are known, and by those that the scheduler is told of.
+func openAll(t *testing.T, dir string, test func(t *testing.T, r *Reader)) {
+	for _, name := range []string{"quick", "openat2", "stepwise"} {
 		t.Run(name, func(t *testing.T) {
 			tree, err := Open(dir, Options{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer tree.Close()
+			tree.root.local = name == "quick"
 			tree.root.stepwise.Store(name == "stepwise")
 			r := tree.Reader()
 			defer r.Close()
@@ -56,7 +58,7 @@ func TestReadStaysInTheTree(t *testing.T) {
 	must(t, err)
 	defer unix.Close(sock)
 	must(t, unix.Bind(sock, &unix.SockaddrUnix{Name: filepath.Join(root, "socket")}))
-	openBoth(t, root, func(t *testing.T, r *Reader) {
+	openAll(t, root, func(t *testing.T, r *Reader) {
 		for _, tt := range []struct {
 			path, want string
 			err        error
@@ -141,7 +143,7 @@ func TestOpenStreams(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a/file"), "content")
 	must(t, os.Symlink("file", filepath.Join(dir, "a/link")))
-	openBoth(t, dir, func(t *testing.T, r *Reader) {
+	openAll(t, dir, func(t *testing.T, r *Reader) {
 		f, err := r.Open("a/file")
 		if err != nil {
 			t.Fatal(err)

@@ -30,7 +30,7 @@ type Tree struct {
 type Dir struct {
 	path    string
 	rules   *rules
-	tracked []index.Entry // those below the directory
+	tracked []index.Name // those below the directory
 	above   *ancestor
 	depth   int
 	place   place
@@ -102,8 +102,8 @@ func (t *Tree) Close() error { return t.root.close() }
 // Root is the directory to begin with.
 func (t *Tree) Root() Dir {
 	d := Dir{rules: t.rules}
-	if t.options.Index != nil && !t.options.Plain {
-		d.tracked = t.options.Index.Entries
+	if !t.options.Plain {
+		d.tracked = t.options.Tracked
 	}
 	return d
 }
@@ -245,7 +245,7 @@ func lookup(entries []dirEntry, name string) *dirEntry {
 }
 
 // find gives the first entry with that path.
-func find(entries []index.Entry, path string) *index.Entry {
+func find(entries []index.Name, path string) *index.Name {
 	i := sort.Search(len(entries), func(i int) bool { return entries[i].Path >= path })
 	if i < len(entries) && entries[i].Path == path {
 		return &entries[i]
@@ -255,7 +255,7 @@ func find(entries []index.Entry, path string) *index.Entry {
 
 // below gives the entries whose paths begin with dir and a slash. They stand
 // together, although others, such as "dir-x", stand between them and dir.
-func below(entries []index.Entry, dir string) []index.Entry {
+func below(entries []index.Name, dir string) []index.Name {
 	from := sort.Search(len(entries), func(i int) bool { return !before(entries[i].Path, dir) })
 	n := sort.Search(len(entries)-from, func(i int) bool {
 		p := entries[from+i].Path

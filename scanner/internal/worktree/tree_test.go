@@ -3,6 +3,8 @@
 package worktree
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -182,7 +184,7 @@ func TestWalkAgreesWithGit(t *testing.T) {
 			}
 		}
 		r.git(tracked.String(), "add", "-f", "--pathspec-from-file=-", "--pathspec-file-nul")
-		o.Index = r.index()
+		o.Tracked = r.tracked()
 
 		w := walk(t, r.dir, o)
 		ok := diff(t, "visited", w.paths(nil), r.list(o.Excludes[0], "-c", "-o", "--exclude-standard"))
@@ -201,9 +203,85 @@ func TestWalkAgreesWithGit(t *testing.T) {
 	}
 }
 
+// TestAllWaysOfCallingGiveTheSame lists and reads generated trees in all ways.
+func TestAllWaysOfCallingGiveTheSame(t *testing.T) {
+	for seed := range 20 {
+		dir := t.TempDir()
+		g := &generator{t, rand.New(rand.NewPCG(uint64(seed), 10))}
+		for _, path := range g.tree(dir, "", 3) {
+			if info, err := os.Lstat(filepath.Join(dir, path)); err == nil && info.Mode().IsRegular() && g.chance(20) {
+				write(t, filepath.Join(dir, path), strings.Repeat(path, 1+g.rng.IntN(3*quickBytes/len(path))))
+			}
+		}
+		write(t, filepath.Join(dir, strings.Repeat("n", maxName)), "a long name")
+		all := map[string]string{}
+		openAll(t, dir, func(t *testing.T, r *Reader) {
+			var b strings.Builder
+			for dirs := []Dir{r.tree.Root()}; len(dirs) > 0; {
+				var l Listing
+				r.List(dirs[0], &l, func(path string, err error) { fmt.Fprintf(&b, "skip %q: %v\n", path, err) })
+				dirs = append(dirs[1:], l.Dirs...)
+				for _, f := range l.Files {
+					data, err := r.Read(f.Path, nil, 2*quickBytes)
+					fmt.Fprintf(&b, "%+v %x %v\n", f, sha256.Sum256(data), err)
+					if want, _ := os.ReadFile(filepath.Join(dir, f.Path)); err == nil && !f.Symlink && string(data) != string(want) {
+						t.Errorf("Read(%q) = %d bytes, want %d", f.Path, len(data), len(want))
+					}
+				}
+			}
+			all[b.String()] = t.Name()
+		})
+		if len(all) != 1 {
+			t.Fatalf("tree of seed %d comes out in %d ways: %v", seed, len(all), all)
+		}
+	}
+}
+
+// Another file system may be one that does not answer.
+func TestQuickCallsStayOnTheirMount(t *testing.T) {
+	tree, err := Open("/", Options{}, nil)
+	must(t, err)
+	defer tree.Close()
+	tree.root.local = true
+	for path, want := range map[string]bool{"": true, "proc": false, "proc/self/task": false} {
+		f, err := tree.root.openFolder(path)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ELOOP) {
+			continue
+		}
+		must(t, err)
+		if f.quick != want {
+			t.Errorf("openFolder(%q).quick = %t, want %t", path, f.quick, want)
+		}
+		f.close()
+	}
+}
+
+// A call that copies much would keep everything else waiting.
+func TestQuickCallsAreForSmallFiles(t *testing.T) {
+	dir := t.TempDir()
+	tree, err := Open(dir, Options{}, nil)
+	must(t, err)
+	defer tree.Close()
+	for _, quick := range []bool{true, false} {
+		for size, want := range map[int]bool{0: quick, quickBytes: quick, quickBytes + 1: false} {
+			write(t, filepath.Join(dir, "file"), strings.Repeat("x", size))
+			tree.root.local = quick
+			d, err := tree.root.openFolder("")
+			must(t, err)
+			f, _, err := d.open("file")
+			must(t, err)
+			if f.quick != want {
+				t.Errorf("open(%d bytes).quick = %t in a folder where it is %t, want %t", size, f.quick, quick, want)
+			}
+			must(t, f.Close())
+			d.close()
+		}
+	}
+}
+
 func existing(r *repo) []string {
 	var out []string
-	for _, e := range r.index().Entries {
+	for _, e := range r.tracked() {
 		if _, err := os.Lstat(filepath.Join(r.dir, e.Path)); err == nil {
 			out = append(out, e.Path)
 		}

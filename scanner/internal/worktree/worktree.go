@@ -40,9 +40,9 @@ const maxDepth = 2048
 // Options say which files count. The zero value takes everything that the
 // .gitignore files leave, and treats nothing as tracked.
 type Options struct {
-	// Index lists the tracked files; nil stands for none. It is read, not
-	// copied, and its entries must be in order, as package index leaves them.
-	Index *index.Index
+	// Tracked lists the tracked files. It is read, not copied, and must be in
+	// order, as package index leaves it.
+	Tracked []index.Name
 	// Excludes are the user's ignore files (core.excludesFile), the weakest
 	// first. They hold in nested repositories too. Ones that are missing or
 	// cannot be read are fine.
@@ -56,7 +56,7 @@ type Options struct {
 	// ignore file has effect, and .git directories are entered too, for their
 	// configuration may hold credentials. Only the packs and loose objects of
 	// a git directory are left out: compressed, they show nothing as files, and
-	// reading them is the work of the object reader. Index is not used.
+	// reading them is the work of the object reader. Tracked is not used.
 	Plain bool
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/keyquench/keyquench/scanner/internal/index"
 	"golang.org/x/sys/unix"
 )
 
@@ -71,7 +72,7 @@ func TestWalkTellsTrackedFilesAndLinks(t *testing.T) {
 	want := []File{
 		{Path: "dir/file", Tracked: true}, {Path: "link", Tracked: true, Symlink: true}, {Path: "new"},
 	}
-	if files := walk(t, r.dir, Options{Index: r.index()}).files; !slices.Equal(files, want) {
+	if files := walk(t, r.dir, Options{Tracked: r.tracked()}).files; !slices.Equal(files, want) {
 		t.Errorf("Walk gave %+v, want %+v", files, want)
 	}
 }
@@ -94,7 +95,7 @@ func TestWalkEntersSubmodules(t *testing.T) {
 	for _, p := range []string{"sub/a.log", "sub/a.o", "sub/hidden", "sub/deep/b", "other/c", "d"} {
 		write(t, filepath.Join(r.dir, "vendor", p), "x")
 	}
-	w := walk(t, r.dir, Options{Index: r.index()})
+	w := walk(t, r.dir, Options{Tracked: r.tracked()})
 	diff(t, "visited", w.paths(nil), []string{
 		".gitignore", ".gitmodules", "vendor/sub/.gitignore", "vendor/sub/a.log", "vendor/sub/deep/b",
 	})
@@ -111,13 +112,13 @@ func TestWalkTakesAllOfSparseDirectories(t *testing.T) {
 	r.git("", "add", ".")
 	r.git("", "commit", "-q", "-m", "x")
 	r.git("", "sparse-checkout", "set", "--cone", "--sparse-index", "in")
-	ix := r.index()
-	if !ix.Sparse {
+	tracked := r.tracked()
+	if !slices.Contains(tracked, index.Name{Path: "out/", Mode: index.ModeTree}) {
 		t.Fatal("the index is not sparse")
 	}
 	write(t, filepath.Join(r.dir, ".gitignore"), "out/\nout-x/d\n.gitignore\n")
 	write(t, filepath.Join(r.dir, "out/deep/c"), "is back")
-	w := walk(t, r.dir, Options{Index: ix})
+	w := walk(t, r.dir, Options{Tracked: tracked})
 	diff(t, "Walk(sparse)", w.paths(func(f File) bool { return f.Tracked }), []string{"in/a", "out/deep/c"})
 	diff(t, "Walk(sparse)", w.paths(nil), []string{"in/a", "out/deep/c"})
 }
@@ -128,7 +129,7 @@ func TestWalkNamesWhatItCannotRead(t *testing.T) {
 	write(t, filepath.Join(r.dir, "deleted"), "x")
 	write(t, filepath.Join(r.dir, "conflict"), "x")
 	r.git("", "add", ".")
-	ix := r.index()
+	tracked := r.tracked()
 	for _, p := range []string{"now-a-pipe", "deleted"} {
 		must(t, os.Remove(filepath.Join(r.dir, p)))
 	}
@@ -140,7 +141,7 @@ func TestWalkNamesWhatItCannotRead(t *testing.T) {
 	must(t, os.Symlink("../rules", filepath.Join(r.dir, "link/.gitignore")))
 	write(t, filepath.Join(r.dir, "rules"), "*.o\n")
 	nowhere := filepath.Join(r.dir, "rules/not/there")
-	w := walk(t, r.dir, Options{Index: ix, Excludes: []string{t.TempDir(), nowhere}, InfoExclude: t.TempDir()})
+	w := walk(t, r.dir, Options{Tracked: tracked, Excludes: []string{t.TempDir(), nowhere}, InfoExclude: t.TempDir()})
 	diff(t, "visited", w.paths(nil), []string{"conflict", "link/.gitignore", "link/x.o", "rules", "sub/.gitignore", "sub/x"})
 	if len(w.skips) != 3 || !errors.Is(w.skips["now-a-pipe"], ErrNotRegular) || !errors.Is(w.skips["sub/.gitignore"], ErrTooLarge) {
 		t.Errorf("skips = %v, want the pipe, the ignore file and the directory given as one", w.skips)
@@ -157,7 +158,7 @@ func TestListNamesWhatVanished(t *testing.T) {
 	write(t, filepath.Join(dir, "root/gone/x"), "x")
 	write(t, filepath.Join(dir, "root/swapped/x"), "x")
 	write(t, filepath.Join(dir, "outside/secret"), "x")
-	openBoth(t, filepath.Join(dir, "root"), func(t *testing.T, r *Reader) {
+	openAll(t, filepath.Join(dir, "root"), func(t *testing.T, r *Reader) {
 		must(t, os.MkdirAll(filepath.Join(dir, "root/gone"), 0o777))
 		os.Remove(filepath.Join(dir, "root/swapped"))
 		must(t, os.MkdirAll(filepath.Join(dir, "root/swapped"), 0o777))
@@ -311,7 +312,7 @@ func BenchmarkWalk(b *testing.B) {
 		write(b, filepath.Join(r.dir, fmt.Sprintf("dir%d/sub%d/file%d.go", i/500, i/25%20, i)), "x")
 	}
 	r.git("", "add", ".")
-	o := Options{Index: r.index()}
+	o := Options{Tracked: r.tracked()}
 	for name, o := range map[string]Options{"tracked": o, "untracked": {}} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/keyquench/keyquench/internal/ignore"
+	"github.com/keyquench/keyquench/internal/report"
+	"github.com/keyquench/keyquench/rules"
+	"github.com/keyquench/keyquench/scanner"
+	"github.com/spf13/cobra"
+)
+
+// errIgnored: a finding is not to be reported.
+var errIgnored = errors.New("ignored")
+
+// ignored reads lists of findings that are not to be reported.
+func (p *program) ignored(paths []string) (*ignore.List, error) {
+	list := new(ignore.List)
+	for _, path := range paths {
+		if err := p.readIgnored(list, path); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range list.Expired {
+		fmt.Fprintf(p.errOut, "keyquench: warning: an entry to ignore has expired on %s: %s\n", e.Until.Format("2006-01-02"), e.Fingerprint)
+	}
+	return list, nil
+}
+
+func (p *program) readIgnored(list *ignore.List, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return usageError{fmt.Sprintf("--ignore %q: %v", path, cause(err)), "keyquench baseline > FILE makes one"}
+	}
+	defer file.Close()
+	err = list.Read(path, file, p.now())
+	if errors.Is(err, ignore.ErrForm) {
+		return usageError{err.Error(), "a line is: FINGERPRINT [until YYYY-MM-DD] [# reason]"}
+	}
+	return err
+}
+
+// baselineCommand writes what is found now as a list of what to ignore later.
+func (p *program) baselineCommand() *cobra.Command {
+	f := scanFlags{format: "text", color: "auto"}
+	c := &cobra.Command{
+		Use:     "baseline [PATH]",
+		Short:   "write a list of all keys there are now, for scan --ignore",
+		Long:    baselineHelp,
+		Example: baselineExamples,
+		Args:    atMostOnePath("baseline"),
+		RunE: func(c *cobra.Command, args []string) error {
+			choice, err := f.check(c.Flags(), p.now())
+			if err != nil {
+				return err
+			}
+			path, given := ".", len(args) == 1
+			if given {
+				path = args[0]
+			}
+			t, err := p.openTarget(c.Context(), path, given, &f, choice)
+			if err != nil {
+				return err
+			}
+			defer t.close()
+			var entries []ignore.Entry
+			set := rules.Default()
+			sum, err := p.read(c.Context(), t, &f, set, func(x scanner.Finding) error {
+				entries = append(entries, ignore.Entry{Fingerprint: x.Fingerprint, Reason: x.Rule.ID + " " + report.Safe(x.Key.ID)})
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if sum.Incomplete() {
+				return hinted{errors.New("not everything was read: a baseline of a part would hide nothing and promise much"), "keyquench scan names what was skipped"}
+			}
+			return ignore.Write(p.out, entries)
+		},
+	}
+	f.addTarget(c.Flags())
+	return c
+}
