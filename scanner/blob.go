@@ -67,6 +67,9 @@ type Blob struct {
 	rebuilt bool
 	base    pack.Num
 	fresh   []pack.Span
+	// again tells that another Part has the Blob: it says here only whether what
+	// was rebuilt from it needs to be looked at.
+	again bool
 }
 
 // A Part is work for one goroutine. An error it yields belongs to one Blob: it

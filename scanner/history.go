@@ -27,6 +27,7 @@ type history struct {
 	mu      sync.Mutex
 	nodes   []node
 	edges   []codedEdges
+	spare   []edges
 	missing map[oid.ID]bool // what objects refer to and the store does not have
 	objects Objects
 
@@ -87,7 +88,7 @@ type gathered struct {
 func (h *history) part(plan *pack.Plan, u pack.Unit) Part {
 	return func(ctx context.Context) iter.Seq2[Blob, error] {
 		return func(yield func(Blob, error) bool) {
-			g := gathered{missing: map[oid.ID]bool{}}
+			g := gathered{missing: map[oid.ID]bool{}, edges: h.edgeRoom()}
 			defer h.add(&g)
 			for o, err := range plan.Walk(ctx, u) {
 				if err == nil {
@@ -106,6 +107,12 @@ var errStop = errors.New("stop")
 
 // look counts an object, keeps what placing needs of it, and yields its bytes.
 func (h *history) look(ctx context.Context, g *gathered, o pack.Object, yield func(Blob, error) bool) (err error) {
+	if o.Again {
+		if !yield(Blob{Kind: Content, ID: h.repo.store.ID(o.Num), Data: o.Data, num: o.Num, again: true}, nil) {
+			return errStop
+		}
+		return nil
+	}
 	kind := Content
 	switch o.Kind {
 	case pack.Tree:
@@ -183,12 +190,23 @@ func (h *history) lookTag(g *gathered, o pack.Object) error {
 	return nil
 }
 
+// edgeRoom gives memory for edges that an earlier unit is done with.
+func (h *history) edgeRoom() (e edges) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := len(h.spare); n > 0 {
+		e, h.spare = h.spare[n-1], h.spare[:n-1]
+	}
+	return e
+}
+
 // add joins what one worker learned with the rest.
 func (h *history) add(g *gathered) {
 	h.meter.Objects.Add(g.objects.Total())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.nodes = append(h.nodes, g.nodes...)
+	defer func() { h.spare = append(h.spare, g.edges) }()
 	if list := g.edges.take(); len(list) > 0 {
 		h.edges = append(h.edges, list)
 	}

@@ -248,7 +248,7 @@ type worker struct {
 
 // look counts a blob and runs the rules over it.
 func (w *worker) look(b *Blob) {
-	if b.Kind.counted() {
+	if b.Kind.counted() && !b.again {
 		w.bytes += b.window.bytes(b.Data)
 		if b.window.first() {
 			w.blobs++
@@ -267,7 +267,7 @@ func (w *worker) look(b *Blob) {
 		}
 		w.marked[b.num] = true
 	}
-	if w.matches = b.window.own(w.matches); len(w.matches) > 0 {
+	if w.matches = b.window.own(w.matches); len(w.matches) > 0 && !b.again {
 		w.keep(b)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyquench/keyquench/internal/report"
 	"github.com/keyquench/keyquench/scanner"
 	"github.com/spf13/pflag"
 )
@@ -29,7 +30,7 @@ const maxWorkers = 1024
 func (f *scanFlags) add(s *pflag.FlagSet) {
 	f.addTarget(s)
 	s.StringArrayVar(&f.ignores, "ignore", nil, "leave out the findings that `FILE` lists: fingerprints, or a baseline; may be repeated")
-	s.StringVar(&f.format, "format", "text", "write findings as `text|json`")
+	s.StringVar(&f.format, "format", "text", "write findings as `"+strings.Join(report.Formats(), "|")+"`")
 	s.StringVar(&f.output, "output", "", "write findings to `FILE` (mode 0600) instead of standard output")
 	s.BoolVar(&f.secrets, "show-secrets", false, "write secrets in full: mind who reads the output")
 	s.BoolVar(&f.quiet, "quiet", false, "write findings and errors only: no progress, no summary, no advice")
@@ -63,7 +64,7 @@ func (f *scanFlags) check(s *pflag.FlagSet, now time.Time) (scanner.Choice, erro
 		return c, err
 	}
 	for _, v := range []struct{ flag, value, allowed string }{
-		{"format", f.format, "text json"}, {"color", f.color, "auto always never"},
+		{"format", f.format, strings.Join(report.Formats(), " ")}, {"color", f.color, "auto always never"},
 	} {
 		if v.value == "" || strings.Contains(v.value, " ") || !strings.Contains(" "+v.allowed+" ", " "+v.value+" ") {
 			return c, usageError{fmt.Sprintf("--%s %q is not known", v.flag, v.value), "one of: " + strings.ReplaceAll(v.allowed, " ", ", ")}

@@ -89,12 +89,9 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 	}
 	o := report.Options{
 		Color: p.colored(out, f.color), ShowSecrets: f.secrets, Quiet: f.quiet, Scope: t.scope, Target: t.name,
-		Version: shortVersion(), Rules: set.Version(),
+		Version: shortVersion(), Rules: set.Version(), Time: p.now(),
 	}
-	w := report.NewText(out, o)
-	if f.format == "json" {
-		w = report.NewJSON(out, o)
-	}
+	w, _ := report.New(f.format, out, o) // flags have been checked
 	if f.secrets {
 		fmt.Fprintln(p.errOut, "keyquench: warning: secrets are written in full: mind who reads the output")
 	}

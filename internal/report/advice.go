@@ -3,7 +3,105 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/keyquench/keyquench/rules"
+	"github.com/keyquench/keyquench/scanner"
 )
+
+// tally is what the advice depends on.
+type tally struct {
+	count       int
+	first       string // the first key ID that lasts
+	lasting     int    // how many last
+	temporary   bool
+	lone, other bool
+	canaries    int
+}
+
+func (t *tally) note(f *scanner.Finding) {
+	t.count++
+	if f.Canary != "" {
+		t.canaries++
+	}
+	switch {
+	case isTemporary(f.Key.ID):
+		t.temporary = true
+	case f.Key.ID != "":
+		if t.lasting == 0 {
+			t.first = f.Key.ID
+		}
+		t.lasting++
+	case f.Rule.Kind == rules.SecretKey:
+		t.lone = true
+	default:
+		t.other = true
+	}
+}
+
+// step is one thing to do: lines of a terminal's width, and the command that
+// does it, or "".
+type step struct {
+	lines   []string
+	command string
+}
+
+// text is the step as one paragraph.
+func (s step) text() string { return strings.Join(s.lines, " ") }
+
+func (t *tally) steps(scope Scope) (steps []step) {
+	if scope == Staged {
+		return t.beforeCommit()
+	}
+	say := func(lines ...string) { steps = append(steps, step{lines: lines}) }
+	if t.lasting > 0 {
+		steps = append(steps, step{
+			[]string{"Deactivate the key in IAM, before anything else and without waiting for a review:"}, t.deactivate(),
+		})
+	}
+	if t.temporary {
+		say("A temporary key (ASIA…) ends by itself within 36 hours and cannot be deactivated: until",
+			"then, revoke the active sessions of its role in IAM.")
+	}
+	if t.lone {
+		say("A secret key was found without its ID: find out whose it is from the place it",
+			"stands in, and deactivate that key.")
+	}
+	if t.other {
+		say("Reset the passwords and tokens of single services where they were issued.")
+	}
+	say("Look in CloudTrail at what was done with it since the date above, then issue a new key",
+		"and delete the old one.")
+	say("Only then clean the repository. Deleting the line or the commit is not enough: clones,",
+		"forks and caches keep it, and whoever has seen the key can use it.")
+	if t.canaries > 0 {
+		say("Do not try a canary key: its use raises an alarm. Tell the people who laid it out.")
+	}
+	return steps
+}
+
+// beforeCommit is what to do while the key is in no commit.
+func (t *tally) beforeCommit() []step {
+	steps := []step{{
+		[]string{"Take it out of the file and stage that, before anything is committed. To unstage the file:"},
+		"git restore --staged FILE",
+	}}
+	if t.lasting == 0 {
+		return append(steps, step{lines: []string{"If anybody else may have seen it, replace it where it was issued."}})
+	}
+	return append(steps, step{[]string{"If anybody else may have seen it, deactivate it in IAM:"}, t.deactivate()})
+}
+
+// deactivate is the command for the key, if there is but one.
+func (t *tally) deactivate() string {
+	if t.lasting > 1 {
+		return deactivate("KEY-ID")
+	}
+	return deactivate(t.first)
+}
+
+func deactivate(keyID string) string {
+	return "aws iam update-access-key --status Inactive --access-key-id " + Clean(keyID) + " --user-name USER"
+}
 
 // advise writes what to do about what was found.
 func (t *text) advise() error {
@@ -12,62 +110,13 @@ func (t *text) advise() error {
 	}
 	var b strings.Builder
 	b.WriteString("\n" + t.look.bold("What to do now") + "\n")
-	for i, step := range t.steps() {
-		head, rest, _ := strings.Cut(step, "\n")
-		fmt.Fprintf(&b, "  %d. %s\n", i+1, head)
-		for line := range strings.Lines(rest) {
-			b.WriteString("     " + strings.TrimSuffix(line, "\n") + "\n")
+	for i, s := range t.steps(t.o.Scope) {
+		lines := s.lines
+		if s.command != "" {
+			lines = append(lines, s.command)
 		}
+		fmt.Fprintf(&b, "  %d. %s\n", i+1, strings.Join(lines, "\n     "))
 	}
 	_, err := t.w.Write([]byte(b.String()))
 	return err
-}
-
-func (t *text) steps() (steps []string) {
-	if t.o.Scope == Staged {
-		return t.beforeCommit()
-	}
-	if t.lasting > 0 {
-		id := t.first
-		if t.lasting > 1 {
-			id = "KEY-ID"
-		}
-		steps = append(steps, "Deactivate the key in IAM, before anything else and without waiting for a review:\n"+
-			"aws iam update-access-key --status Inactive --access-key-id "+Clean(id)+" --user-name USER")
-	}
-	if t.temporary {
-		steps = append(steps, "A temporary key (ASIA…) ends by itself within 36 hours and cannot be deactivated: until\n"+
-			"then, revoke the active sessions of its role in IAM.")
-	}
-	if t.lone {
-		steps = append(steps, "A secret key was found without its ID: find out whose it is from the place it\n"+
-			"stands in, and deactivate that key.")
-	}
-	if t.other {
-		steps = append(steps, "Reset the passwords and tokens of single services where they were issued.")
-	}
-	steps = append(steps,
-		"Look in CloudTrail at what was done with it since the date above, then issue a new key\n"+
-			"and delete the old one.",
-		"Only then clean the repository. Deleting the line or the commit is not enough: clones,\n"+
-			"forks and caches keep it, and whoever has seen the key can use it.")
-	if t.canaries > 0 {
-		steps = append(steps, "Do not try a canary key: its use raises an alarm. Tell the people who laid it out.")
-	}
-	return steps
-}
-
-// beforeCommit is what to do while the key is in no commit.
-func (t *text) beforeCommit() []string {
-	steps := []string{"Take it out of the file and stage that, before anything is committed. To unstage the file:\n" +
-		"git restore --staged FILE"}
-	if t.lasting == 0 {
-		return append(steps, "If anybody else may have seen it, replace it where it was issued.")
-	}
-	id := t.first
-	if t.lasting > 1 {
-		id = "KEY-ID"
-	}
-	return append(steps, "If anybody else may have seen it, deactivate it in IAM:\n"+
-		"aws iam update-access-key --status Inactive --access-key-id "+Clean(id)+" --user-name USER")
 }

@@ -141,27 +141,28 @@ func (j *jsonLines) finding(f *scanner.Finding) error {
 		Type: "finding", Schema: schema, Fingerprint: f.Fingerprint, Rule: f.Rule.ID, Title: f.Rule.Title, Kind: kindOf(f),
 		KeyID: valid(f.Key.ID), Secret: valid(j.o.secret(f.Key.Secret)), Token: valid(j.o.secret(f.Key.Token)),
 		Account: f.Account, Canary: f.Canary, State: stateOf(f), Entropy: round(f.Entropy, 100), Candidates: len(f.Secrets),
-		User: valid(f.User), Refs: make([]string, len(f.Refs)), RefCount: f.RefCount, Places: make([]jsonPlace, len(f.Places)),
+		User: j.veil.text(f.User), Refs: make([]string, len(f.Refs)), RefCount: f.RefCount, Places: make([]jsonPlace, len(f.Places)),
 	}
 	if in, known := j.o.inHead(f); known {
 		line.InHead = &in
 	}
 	for i, r := range f.Refs {
-		line.Refs[i] = j.text(r)
+		line.Refs[i] = j.veil.text(r)
 	}
 	for i := range f.Places {
-		line.Places[i] = j.place(&f.Places[i])
+		line.Places[i] = j.veil.place(&f.Places[i])
 	}
 	return j.write(line)
 }
 
 // text is text from the repository, without secrets and valid.
-func (j *jsonLines) text(s string) string { return valid(j.veil.over(s)) }
+func (v *veil) text(s string) string { return valid(v.over(s)) }
 
-func (j *jsonLines) place(p *scanner.Place) jsonPlace {
-	path := j.veil.over(p.Path)
+// place is a place as JSON tells it.
+func (v *veil) place(p *scanner.Place) jsonPlace {
+	path := v.over(p.Path)
 	out := jsonPlace{
-		Kind: p.Kind.String(), Path: valid(path), PathBase64: raw(path), Repository: j.text(p.Repository),
+		Kind: p.Kind.String(), Path: valid(path), PathBase64: raw(path), Repository: v.text(p.Repository),
 		Line: p.At.Line, Column: p.At.Column, Offset: p.At.Offset, Secret: position(p.Secret), Encoding: p.Encoding,
 		Versions: p.Versions, Head: position(p.Head), WorkTree: position(p.WorkTree), Staged: p.Staged, Unreachable: p.Unreachable,
 	}
@@ -170,7 +171,7 @@ func (j *jsonLines) place(p *scanner.Place) jsonPlace {
 	}
 	if c := p.Commit; c != nil {
 		out.Commit = &jsonCommit{
-			ID: c.ID.String(), Author: j.text(c.Author), Email: j.text(c.Email), Subject: j.text(wholeRunes(c.Subject)),
+			ID: c.ID.String(), Author: v.text(c.Author), Email: v.text(c.Email), Subject: v.text(wholeRunes(c.Subject)),
 			Date: stamp(c.Date), Committed: stamp(c.Committed),
 		}
 	}
@@ -187,7 +188,7 @@ func position(p *scanner.Position) *jsonPosition {
 func (j *jsonLines) summary(s *scanner.Summary) error {
 	o, skips := s.Objects, sortedSkips(s)
 	line := jsonSummary{
-		Type: "summary", Schema: schema, Target: j.text(j.o.Target),
+		Type: "summary", Schema: schema, Target: j.veil.text(j.o.Target),
 		Objects: jsonObjects{o.Commits, o.Trees, o.Blobs, o.Tags, o.Total()},
 		Blobs:   s.Blobs, Bytes: s.Bytes, Files: s.Files, Commits: s.Commits, Seconds: round(s.Elapsed.Seconds(), 1000),
 		Findings: s.Findings, Known: s.Known, Allowed: s.Allowed, Ignored: s.Ignored, Skipped: s.Skipped, Missing: s.Missing, Shallow: s.Shallow,
@@ -195,10 +196,10 @@ func (j *jsonLines) summary(s *scanner.Summary) error {
 		Cached: s.Cache.Objects,
 	}
 	if s.Cache.Err != nil {
-		line.Cache = j.text(s.Cache.Err.Error())
+		line.Cache = j.veil.text(s.Cache.Err.Error())
 	}
 	for i, k := range skips {
-		line.Skips[i] = jsonSkip{j.text(k.What), raw(j.veil.over(k.What)), j.text(k.Err.Error())}
+		line.Skips[i] = jsonSkip{j.veil.text(k.What), raw(j.veil.over(k.What)), j.veil.text(k.Err.Error())}
 	}
 	return j.write(line)
 }
@@ -222,8 +223,15 @@ func inert(line []byte) []byte {
 		return line
 	}
 	var b bytes.Buffer
+	b.Grow(len(line) + len(line)/16)
 	var before rune
 	for rest := line; len(rest) > 0; {
+		// Most of it is ASCII, and goes over in one piece.
+		if n := run(rest); n > 0 {
+			b.Write(rest[:n])
+			before, rest = rune(rest[n-1]), rest[n:]
+			continue
+		}
 		r, n := utf8.DecodeRune(rest)
 		switch {
 		case r == '\n' && n == len(rest):
@@ -241,6 +249,16 @@ func inert(line []byte) []byte {
 		before, rest = r, rest[n:]
 	}
 	return b.Bytes()
+}
+
+// run is how many characters at the start of a line need no look.
+func run(line []byte) int {
+	for i, c := range line {
+		if c < ' ' || c > '~' || c == '#' {
+			return i
+		}
+	}
+	return len(line)
 }
 
 // plainLine tells whether there is nothing to escape.

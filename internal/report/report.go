@@ -7,6 +7,8 @@
 package report
 
 import (
+	"time"
+
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
 )
@@ -50,6 +52,8 @@ type Options struct {
 	Target string
 	// Version is the program's, Rules that of the rule set.
 	Version, Rules string
+	// Time is when the scan ended; reports leave the zero time out.
+	Time time.Time
 }
 
 // secret is the text that may be shown: in full only if somebody asked for it by

@@ -26,17 +26,37 @@ func Summarize(w io.Writer, s scanner.Summary, o Options) error {
 	if s.Cache.Err != nil {
 		t.row("Cache", Safe(s.Cache.Err.Error())+"; this scan lacks nothing for it")
 	}
-	if s.Missing > 0 {
-		t.row("Missing", fmt.Sprintf("%s %s never fetched: this is a partial clone", group(s.Missing), plural(s.Missing, "object was", "objects were")))
-		t.row("", "try: git fetch --refetch, or git backfill, and scan again")
-	}
-	if s.Shallow > 0 {
-		t.row("Shallow", fmt.Sprintf("history is cut at %s %s: what came before was not looked at", group(s.Shallow), plural(s.Shallow, "commit", "commits")))
-		t.row("", "try: git fetch --unshallow, and scan again")
+	for _, g := range gaps(&s) {
+		t.row(g.label, g.text)
+		t.row("", "try: "+g.try)
 	}
 	_, err := io.WriteString(w, t.b.String())
 	return err
 }
+
+// gap is a part of history that is not in the repository, and how to get it.
+type gap struct{ name, label, text, try string }
+
+func gaps(s *scanner.Summary) (list []gap) {
+	if s.Missing > 0 {
+		list = append(list, gap{
+			"missing", "Missing",
+			fmt.Sprintf("%s %s never fetched: this is a partial clone", group(s.Missing), plural(s.Missing, "object was", "objects were")),
+			"git fetch --refetch, or git backfill, and scan again",
+		})
+	}
+	if s.Shallow > 0 {
+		list = append(list, gap{
+			"shallow", "Shallow",
+			fmt.Sprintf("history is cut at %s %s: what came before was not looked at", group(s.Shallow), plural(s.Shallow, "commit", "commits")),
+			"git fetch --unshallow, and scan again",
+		})
+	}
+	return list
+}
+
+// unnamed is how many of the things that were not read no list names.
+func unnamed(s *scanner.Summary) int64 { return s.Skipped - int64(min(len(s.Skips), scanner.MaxSkips)) }
 
 type summary struct {
 	b    strings.Builder
@@ -125,7 +145,7 @@ func (t *summary) skipped(s *scanner.Summary) {
 	skips := sortedSkips(s)
 	shown := skips[:min(len(skips), maxSkips)]
 	for _, k := range shown {
-		t.row("", "- "+skipLine(k))
+		t.row("", "- "+new(veil).skipLine(k))
 	}
 	if more := s.Skipped - int64(len(shown)); more > 0 {
 		t.row("", fmt.Sprintf("and %s more (--format json names them)", group(more)))
@@ -143,11 +163,12 @@ func sortedSkips(s *scanner.Summary) []scanner.Skip {
 	return list[:min(len(list), scanner.MaxSkips)]
 }
 
-func skipLine(k scanner.Skip) string {
+func (v *veil) skipLine(k scanner.Skip) string {
+	why := Clean(v.over(k.Err.Error()))
 	if k.What == "" {
-		return Safe(k.Err.Error())
+		return why
 	}
-	return Safe(k.What) + ": " + Safe(k.Err.Error())
+	return Clean(v.over(k.What)) + ": " + why
 }
 
 // nextStep is the first hint that an error carries, or what usually helps.

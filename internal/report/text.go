@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/fatih/color"
-	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
 )
 
@@ -30,13 +29,7 @@ type text struct {
 	o    Options
 	look palette
 	veil *veil
-	// what was found, for the advice at the end
-	count       int
-	first       string // the first key ID that lasts
-	lasting     int    // how many last
-	temporary   bool
-	lone, other bool
-	canaries    int
+	tally
 }
 
 // NewText writes findings to w for a person to read. What the scan read is not
@@ -102,27 +95,6 @@ func (t *text) block(b *bytes.Buffer, f *scanner.Finding) {
 	}
 }
 
-// note keeps what the advice depends on.
-func (t *text) note(f *scanner.Finding) {
-	t.count++
-	if f.Canary != "" {
-		t.canaries++
-	}
-	switch {
-	case isTemporary(f.Key.ID):
-		t.temporary = true
-	case f.Key.ID != "":
-		if t.lasting == 0 {
-			t.first = f.Key.ID
-		}
-		t.lasting++
-	case f.Rule.Kind == rules.SecretKey:
-		t.lone = true
-	default:
-		t.other = true
-	}
-}
-
 // headline is the key ID, which is no secret, and what it is.
 func headline(f *scanner.Finding) string {
 	title := f.Rule.Title
@@ -167,7 +139,7 @@ func (t *text) key(b *bytes.Buffer, f *scanner.Finding) {
 		t.row(b, "account", Clean(f.Account))
 	}
 	if f.User != "" {
-		t.row(b, "user", Clean(f.User))
+		t.row(b, "user", Clean(t.veil.over(f.User)))
 	}
 }
 

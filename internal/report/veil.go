@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,8 +16,12 @@ import (
 type veil struct {
 	off   bool // somebody asked for secrets in full
 	known *strings.Replacer
-	// texts are the known secrets, longest first.
-	texts []string
+	// texts are the known secrets, sorted; the longest has longest bytes.
+	texts   []string
+	longest int
+	// seen remembers what was made of a text: an author stands in every place
+	// of a key, and a path under many keys.
+	seen map[string]string
 }
 
 const (
@@ -25,33 +30,36 @@ const (
 	cutSubject = 190
 	// telling is how many characters of a secret are too many to show.
 	telling = 5
+	// maxSeen bounds what is remembered.
+	maxSeen = 1 << 14
 )
 
 // newVeil knows every secret of the findings, and what may be one.
 func newVeil(list []scanner.Finding, o *Options) *veil {
-	v := &veil{off: o.ShowSecrets}
+	v := &veil{off: o.ShowSecrets, seen: map[string]string{}}
 	if v.off {
 		return v
 	}
-	seen := map[rules.Secret]bool{}
-	for i := range list {
-		seen[list[i].Key.Secret], seen[list[i].Key.Token] = true, true
-		for _, c := range list[i].Secrets {
-			seen[c.Secret] = true
+	masked := map[string]string{}
+	know := func(s rules.Secret) {
+		if !s.IsZero() {
+			masked[s.Reveal()] = s.Masked()
 		}
 	}
-	delete(seen, rules.Secret{})
-	masked := map[string]string{}
-	for s := range seen {
-		text := s.Reveal()
-		v.texts, masked[text] = append(v.texts, text), s.Masked()
+	for i := range list {
+		know(list[i].Key.Secret)
+		know(list[i].Key.Token)
+		for _, c := range list[i].Secrets {
+			know(c.Secret)
+		}
 	}
-	slices.SortFunc(v.texts, func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
-	})
+	v.texts = slices.Sorted(maps.Keys(masked))
+	// Where one secret begins with another, the Replacer takes what comes first.
+	byLength := slices.SortedStableFunc(slices.Values(v.texts), func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	var pairs []string
-	for _, t := range v.texts {
+	for _, t := range byLength {
 		pairs = append(pairs, t, masked[t])
+		v.longest = max(v.longest, len(t))
 	}
 	v.known = strings.NewReplacer(pairs...)
 	return v
@@ -62,22 +70,30 @@ func (v *veil) over(s string) string {
 	if v.off || s == "" {
 		return s
 	}
+	if known, ok := v.seen[s]; ok {
+		return known
+	}
+	out := s
 	if v.known != nil {
-		s = v.known.Replace(s)
+		out = v.known.Replace(out)
 	}
-	if len(s) >= cutSubject {
-		s = v.overEnd(s)
+	if len(out) >= cutSubject {
+		out = v.overEnd(out)
 	}
-	return overFound(s)
+	out = overFound(out)
+	if v.seen != nil && len(v.seen) < maxSeen {
+		v.seen[s] = out
+	}
+	return out
 }
 
 // overEnd masks the beginning of a secret at the end of a text that was cut.
 func (v *veil) overEnd(s string) string {
-	for _, t := range v.texts {
-		for n := min(len(t)-1, len(s)); n >= telling; n-- {
-			if strings.HasSuffix(s, t[:n]) {
-				return s[:len(s)-n] + "************"
-			}
+	for i := max(0, len(s)-v.longest+1); i+telling <= len(s); i++ {
+		// A secret that begins with the rest of s is the first behind it.
+		at, _ := slices.BinarySearch(v.texts, s[i:])
+		if at < len(v.texts) && strings.HasPrefix(v.texts[at], s[i:]) {
+			return s[:i] + "************"
 		}
 	}
 	return s

@@ -9,7 +9,7 @@ const cutShare = 16
 // it at once. It goes over the tree from the leaves down to the root; wherever
 // what stands on one node, without what was cut off already, is enough for a
 // unit, it is cut off there. How many workers there are makes no difference.
-func (f *forest) cut(root int32, add func(weight int64, trees []int32)) {
+func (f *forest) cut(root int32, unit int64, add func(weight int64, trees []int32)) {
 	nodes := f.breadth([]int32{root})
 	first := make([]int32, len(nodes)+1) // the children of nodes[i] are nodes[first[i]:first[i+1]]
 	rest := make([]int64, len(nodes))    // of the tree that nodes[i] heads, what is not cut off
@@ -34,7 +34,7 @@ func (f *forest) cut(root int32, add func(weight int64, trees []int32)) {
 	for i := len(nodes) - 1; i >= 0; i-- {
 		sum, from := int64(0), first[i]
 		for j := from; j < first[i+1]; j++ {
-			if sum += rest[j]; sum*weightUnit < unitWeight || sum < cutShare*chain[i] {
+			if sum += rest[j]; sum*weightUnit < unit || sum < cutShare*chain[i] {
 				continue
 			}
 			trees := append([]int32(nil), nodes[from:j+1]...)

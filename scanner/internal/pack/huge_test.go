@@ -15,9 +15,10 @@ import (
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 )
 
-// tight makes almost everything of a test huge, and every base one too many.
+// tight makes almost everything of a test huge, every base one too many, and every
+// tree too large for one unit.
 func tight(t testing.TB) Limits {
-	return Limits{Object: 2000, Live: 5000, TempDir: t.TempDir()}
+	return Limits{Object: 2000, Live: 5000, Unit: 1500, TempDir: t.TempDir()}
 }
 
 // checkSpills makes sure that no temporary file is left or counted.

@@ -163,11 +163,11 @@ func TestALeftWalkGivesItsMemoryBack(t *testing.T) {
 					break
 				}
 			}
-			w := plan.workers.Get().(*worker)
+			w := plan.hire()
 			if w.live != 0 || len(w.stack) > 0 {
 				t.Fatalf("left after %d: a worker holds %d bytes and %d frames", left, w.live, len(w.stack))
 			}
-			plan.workers.Put(w)
+			plan.rest(w)
 		}
 	}
 }

@@ -87,6 +87,10 @@ type Limits struct {
 	// Live is how many bytes one worker holds in memory in bases that are still
 	// needed: 64 MiB. What is more lies in temporary files.
 	Live int64
+	// Unit is the work that one Unit of a Plan holds, as so many packed bytes: 1
+	// MiB. Large enough that handing units out costs nothing, small enough that
+	// the last ones do not keep one worker busy alone.
+	Unit int64
 	// Spilled is the most bytes in temporary files at once, over the whole store:
 	// 16 GiB. A few hundred bytes of deltas could fill any disk.
 	Spilled int64
@@ -104,6 +108,7 @@ type Limits struct {
 const (
 	defaultObject    = 64 << 20
 	defaultLive      = 64 << 20
+	defaultUnit      = 1 << 20
 	defaultSpilled   = 16 << 30
 	defaultAmplified = 256 << 30
 
@@ -125,6 +130,9 @@ func (l Limits) withDefaults() Limits {
 	l.Object = min(l.Object, maxObject)
 	if l.Live == 0 {
 		l.Live = defaultLive
+	}
+	if l.Unit == 0 {
+		l.Unit = defaultUnit
 	}
 	if l.Spilled == 0 {
 		l.Spilled = defaultSpilled
@@ -162,6 +170,9 @@ type Object struct {
 	// A delta in more than 65,536 pieces gives one span over all of Data.
 	Base  Num
 	Fresh []Span
+	// Again tells that the object belongs to another unit, which yields it as its
+	// own. It comes here because others stand on it.
+	Again bool
 }
 
 // ID names object n.

@@ -34,9 +34,11 @@ type Plan struct {
 	// Problems are what is wrong with a pack and with none of its objects.
 	Problems []Problem
 
-	store   *Store
-	want    Want
-	workers sync.Pool
+	store *Store
+	want  Want
+
+	mu   sync.Mutex
+	idle []*worker // as many as were ever at work at once: sync.Pool makes more
 }
 
 // Unit is work for one goroutine: some delta trees of one pack, or some loose
@@ -51,20 +53,16 @@ type Unit struct {
 }
 
 const (
-	// unitWeight is the work at which a unit is full. Large enough that handing
-	// units out costs nothing, small enough that the last ones do not keep one
-	// worker busy alone.
-	unitWeight = 1 << 20
-	// unitHeavy is what comes first: a tree that could not be cut.
-	unitHeavy = 3 * unitWeight
-	unitLoose = 256
+	// heavyUnits is how many times as heavy as a unit a tree is that is cut, or
+	// that comes first when it could not be.
+	heavyUnits = 3
+	unitLoose  = 256
 )
 
 // Plan shares out the wanted objects. What is heavy comes first, so that it is
 // not begun last; the rest follows in the order of the packs.
 func (s *Store) Plan(want Want) *Plan {
 	p := &Plan{store: s, want: want}
-	p.workers.New = func() any { return newWorker(s) }
 	var small []Unit
 	for i := range s.packs {
 		small = append(small, p.packUnits(i)...)
@@ -83,6 +81,25 @@ func (s *Store) Plan(want Want) *Plan {
 		}
 	}
 	return p
+}
+
+// hire gives a worker that nobody else has.
+func (p *Plan) hire() *worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return newWorker(p.store)
+	}
+	w := p.idle[n-1]
+	p.idle = p.idle[:n-1]
+	return w
+}
+
+func (p *Plan) rest(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, w)
 }
 
 // yields tells whether a walk of all units yields object n: it is wanted and not
@@ -116,7 +133,7 @@ func (p *Plan) packUnits(i int) []Unit {
 	f.choose(p)
 	var small []Unit
 	add := func(weight int64, trees []int32) {
-		if u := (Unit{Weight: weight * weightUnit, forest: f, trees: trees}); u.Weight >= unitHeavy {
+		if u := (Unit{Weight: weight * weightUnit, forest: f, trees: trees}); u.Weight >= heavyUnits*s.limits.Unit {
 			p.Units = append(p.Units, u)
 		} else {
 			small = append(small, u)
@@ -129,12 +146,12 @@ func (p *Plan) packUnits(i int) []Unit {
 			continue
 		}
 		weight := int64(f.weight[k])
-		if weight*weightUnit >= 2*unitWeight {
-			f.cut(k, add)
+		if weight*weightUnit >= heavyUnits*s.limits.Unit {
+			f.cut(k, s.limits.Unit, add)
 			continue
 		}
 		trees, sum = append(trees, k), sum+weight
-		if sum*weightUnit >= unitWeight {
+		if sum*weightUnit >= s.limits.Unit {
 			add(sum, trees)
 			trees, sum = nil, 0
 		}

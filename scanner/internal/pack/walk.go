@@ -15,12 +15,12 @@ import (
 func (p *Plan) Walk(ctx context.Context, u Unit) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		defer fault.Panics()()
-		w := p.workers.Get().(*worker)
+		w := p.hire()
 		w.ctx, w.plan, w.yield = ctx, p, yield
 		defer func() {
 			w.ctx, w.plan, w.yield = nil, nil, nil
 			w.slim()
-			p.workers.Put(w)
+			p.rest(w)
 		}()
 		for _, n := range u.loose {
 			if ctx.Err() != nil || !w.looseObject(n) {
@@ -124,6 +124,9 @@ func (w *worker) trees(f *forest, heads []int32) {
 	if b := f.base[heads[0]]; b >= 0 {
 		base = w.climb(f, b)
 		defer func() { w.free(base.body) }()
+		if base.num != None && !w.yield(Object{Num: base.num, Kind: base.kind, Data: base.data, Base: None, Again: true}, nil) {
+			return
+		}
 	}
 	for _, t := range heads {
 		if !w.tree(f, t, base) {
@@ -133,7 +136,9 @@ func (w *worker) trees(f *forest, heads []int32) {
 	}
 }
 
-// climb rebuilds node k and all that it stands on, and yields nothing of it.
+// climb rebuilds node k and all that it stands on. It is to be yielded again when
+// the frame says so: then most of what stands on it need not be looked at as a
+// whole. Of a tree, there is too much to be known again.
 func (w *worker) climb(f *forest, k int32) (base frame) {
 	var chain []int32
 	for ; k >= 0; k = f.base[k] {
@@ -144,7 +149,9 @@ func (w *worker) climb(f *forest, k int32) (base frame) {
 		w.free(base.body)
 		base = next
 	}
-	base.num = None
+	if base.kind == Tree || base.file != nil || !base.found() {
+		base.num = None
+	}
 	return base
 }
 
