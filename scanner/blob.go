@@ -61,6 +61,7 @@ type Blob struct {
 
 	num    pack.Num // of an object, for the Source that yielded it
 	staged bool     // an index names it
+	member *member  // nil unless it was packed inside another
 	window *window  // nil unless Data is a part of something larger
 	// rebuilt tells that the same Part has yielded the object base before, and
 	// that this one is base but for fresh, see pack.Object.

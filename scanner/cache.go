@@ -65,12 +65,25 @@ type result struct {
 	Sights  []sight
 	Refs    []keyRefs
 	Apart   []apartPair
+	Seals   []seal
+}
+
+// seal is a container that could not be opened, and why.
+type seal struct{ What, Why string }
+
+// seal tells of containers that an earlier scan could not open.
+func (run *scan) seal(count int64, list []seal) {
+	run.sum.Unopened += count
+	for _, s := range list {
+		run.sum.Seals = append(run.sum.Seals, Skip{s.What, errors.New(s.Why)})
+	}
 }
 
 // totals are what a scan counted.
 type totals struct {
 	Objects               Objects
 	Blobs, Bytes, Shallow int64
+	Unopened              int64
 }
 
 // hitObject is an object that the rules found something in.
@@ -234,6 +247,10 @@ func (h *history) remember(run *scan, hits []hit, p *placing) {
 		Objects: h.objects, Shallow: run.sum.Shallow - run.before.Shallow,
 		Blobs: run.sum.Blobs - run.before.Blobs, Bytes: run.sum.Bytes - run.before.Bytes,
 	}}
+	res.Totals.Unopened = run.sum.Unopened - run.before.Unopened
+	for _, s := range sortedSkips(slices.Clone(run.sum.Seals[min(len(run.before.Seals), len(run.sum.Seals)):])) {
+		res.Seals = append(res.Seals, seal{s.What, s.Err.Error()})
+	}
 	res.setHits(hits)
 	if p != nil {
 		res.Sights, res.Refs, res.Apart = p.told, p.leading, p.apart

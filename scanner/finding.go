@@ -62,6 +62,9 @@ type Place struct {
 	// Path is the repository's bytes, slash-separated; "" for messages and for
 	// objects that no tree names. Never print it unescaped.
 	Path string
+	// Member is the way to what holds the key inside of an archive at Path, each
+	// step behind a "!": hostile, like a path. At is then a place in the member.
+	Member string
 	// Object is the oldest version; zero for what Git does not store.
 	Object ObjectID
 	// At is where the key stands in that version; in a commit or tag, lines
@@ -136,6 +139,11 @@ type Summary struct {
 	// all.
 	Skips   []Skip
 	Skipped int64
+	// Unopened counts containers that nobody can open, as they are encrypted,
+	// damaged or of a format that is not known here; Seals names the first
+	// MaxSkips. They were looked through as they are.
+	Unopened int64
+	Seals    []Skip
 	// Missing counts objects that history refers to and that a partial clone
 	// has not fetched. Shallow counts commits whose parents were not fetched.
 	Missing, Shallow int64

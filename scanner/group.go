@@ -50,6 +50,7 @@ type placeKey struct {
 	kind    Kind
 	repo    string
 	path    string
+	member  string
 	object  ObjectID // of messages and of objects without a path
 	ordinal int
 }
@@ -78,7 +79,7 @@ func (gs *groups) add(h hit, p Place, order int32, head *Position) {
 		(*gs)[k] = g
 	}
 	g.match(&h.match)
-	p.At, p.Secret, p.Encoding = h.at, h.secret, h.match.Encoding
+	p.At, p.Secret, p.Encoding, p.Member = h.at, h.secret, h.match.Encoding, h.member
 	g.see(h, p, order, head)
 }
 
@@ -126,7 +127,7 @@ func (g *group) match(m *rules.Match) {
 
 // see joins a sighting with others of its place.
 func (g *group) see(h hit, p Place, order int32, head *Position) {
-	key := placeKey{kind: p.Kind, repo: p.Repository, path: p.Path, ordinal: h.ordinal}
+	key := placeKey{kind: p.Kind, repo: p.Repository, path: p.Path, member: p.Member, ordinal: h.ordinal}
 	if p.Path == "" {
 		key.object = p.Object
 	}
@@ -170,6 +171,7 @@ func compareSightings(a, b *sighting) int {
 		cmp.Compare(a.Repository, b.Repository),
 		cmp.Compare(a.Kind, b.Kind),
 		cmp.Compare(a.Path, b.Path),
+		cmp.Compare(a.Member, b.Member),
 		cmp.Compare(a.At.Offset, b.At.Offset),
 		a.Object.Compare(b.Object),
 	)

@@ -31,7 +31,8 @@ type history struct {
 	missing map[oid.ID]bool // what objects refer to and the store does not have
 	objects Objects
 
-	past      totals     // of what is not read again
+	past      totals // of what is not read again
+	seals     []seal
 	hotBefore []pack.Num // trees among that, that lead to hits
 }
 

@@ -4,21 +4,23 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 	"github.com/keyquench/keyquench/scanner/internal/pack"
+	"github.com/keyquench/keyquench/scanner/internal/unpack"
 )
 
 // replay tells again what an earlier scan of the very same state found. All it
 // reads are the objects that hit and the commits they came with: a cache has no
 // secrets. Where that does not come out as it did, nothing is told.
-func (h *history) replay(run *scan) (told bool) {
+func (h *history) replay(ctx context.Context, run *scan) (told bool) {
 	if !h.cached || !h.repo.store.Lazy() {
 		return false
 	}
 	e := h.repo.earlier
 	res := &e.result
-	hits, ok := res.hitAgain(run, h.repo.store)
+	hits, ok := res.hitAgain(ctx, run, h.repo.store)
 	if !ok || !res.tell(run, hits, h.repo) {
 		e.forget(e.file.Discard("what it names is not what is there"))
 		return false
@@ -33,13 +35,14 @@ func (h *history) replay(run *scan) (told bool) {
 	run.sum.Shallow += t.Shallow
 	run.sum.Blobs += t.Blobs
 	run.sum.Bytes += t.Bytes
+	run.seal(t.Unopened, res.Seals)
 	run.sum.Cache.Objects += t.Objects.Total()
 	return true
 }
 
 // hitAgain runs the rules over the objects that hit, and compares.
-func (res *result) hitAgain(run *scan, store *pack.Store) (hits []hit, ok bool) {
-	w, reader := worker{set: run.set, allow: run.allow}, store.Reader()
+func (res *result) hitAgain(ctx context.Context, run *scan, store *pack.Store) (hits []hit, ok bool) {
+	w, reader := worker{set: run.set, allow: run.allow, budget: new(unpack.Budget)}, store.Reader()
 	for _, o := range res.Objects {
 		num, found := store.Lookup(o.Name)
 		if !found {
@@ -52,7 +55,9 @@ func (res *result) hitAgain(run *scan, store *pack.Store) (hits []hit, ok bool) 
 		if kind == pack.Tree {
 			data = oddNames(data, store.Format())
 		}
-		w.look(&Blob{Kind: o.Kind, ID: store.ID(num), Data: data, num: num})
+		b := Blob{Kind: o.Kind, ID: store.ID(num), Data: data, num: num}
+		w.look(&b)
+		w.open(ctx, &b)
 	}
 	slices.SortFunc(w.hits, compareHits)
 	if len(w.skips) > 0 || len(w.hits) != len(res.Hits) {
@@ -242,6 +247,12 @@ func (h *history) adoptHits(m *merge) bool {
 		}
 	}
 	h.objects = h.past.Objects
+	h.seals = h.repo.earlier.result.Seals
+	for _, o := range h.repo.earlier.result.Objects {
+		name := oid.FromBytes(o.Name)
+		h.seals = slices.DeleteFunc(h.seals, func(s seal) bool { return strings.HasPrefix(s.What, name.String()) })
+	}
+	h.past.Unopened -= int64(len(h.repo.earlier.result.Seals) - len(h.seals))
 	return true
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner/internal/pack"
+	"github.com/keyquench/keyquench/scanner/internal/unpack"
 )
 
 // Scanner runs rules over Sources. Its zero value works.
@@ -65,7 +66,7 @@ func (s *Scanner) Scan(ctx context.Context, found func(Finding) error, sources .
 	}
 	start := now()
 	err := run.all(ctx, found, sources)
-	run.sortSkips()
+	run.sum.Skips, run.sum.Seals = sortedSkips(run.sum.Skips), sortedSkips(run.sum.Seals)
 	run.sum.Elapsed = now().Sub(start)
 	return run.sum, err
 }
@@ -82,6 +83,7 @@ type scan struct {
 	sum    Summary
 	before Summary // what sum was before the source being read
 	hits   []hit
+	budget unpack.Budget
 
 	allowed map[string]bool // keys on lines that are marked
 }
@@ -91,6 +93,7 @@ type hit struct {
 	blob   Blob // Data is nil
 	match  rules.Match
 	key    string // groupKey of the match
+	member string // of the container that the blob is
 	name   string // of a FileName without a path, the one it stands in
 	at     Position
 	secret *Position
@@ -106,6 +109,7 @@ func compareHits(a, b hit) int {
 		cmp.Compare(a.blob.Kind, b.blob.Kind),
 		a.blob.ID.Compare(b.blob.ID),
 		cmp.Compare(a.blob.Path, b.blob.Path),
+		cmp.Compare(a.member, b.member),
 		cmp.Compare(a.match.Start, b.match.Start),
 		cmp.Compare(a.match.Rule.ID, b.match.Rule.ID),
 	)
@@ -137,7 +141,7 @@ func (run *scan) sources(ctx context.Context, sources []Source) (err error) {
 		h, _ := src.(*history)
 		if h != nil {
 			h.meter, h.cached = run.meter, h.mayCache(run.set)
-			if h.replay(run) {
+			if h.replay(ctx, run) {
 				continue
 			}
 		}
@@ -212,7 +216,7 @@ const flushEvery = 512
 
 // part reads one part.
 func (run *scan) part(ctx context.Context, p Part) {
-	w := worker{set: run.set, allow: run.allow}
+	w := worker{set: run.set, allow: run.allow, budget: &run.budget}
 	defer func() { run.flush(&w) }()
 	for b, err := range p(ctx) {
 		if ctx.Err() != nil {
@@ -222,6 +226,7 @@ func (run *scan) part(ctx context.Context, p Part) {
 			w.skip(err)
 		} else {
 			w.look(&b)
+			w.open(ctx, &b)
 		}
 		if (w.blobs+w.skipped)%flushEvery == 0 {
 			run.flush(&w)
@@ -234,6 +239,7 @@ func (run *scan) part(ctx context.Context, p Part) {
 type worker struct {
 	set     *rules.Set
 	allow   []string
+	budget  *unpack.Budget
 	matches []rules.Match
 	changed []rules.Span
 	// marked are the objects of the part that the rules do not call clean. What
@@ -244,6 +250,8 @@ type worker struct {
 	hits                []hit
 	skips               []Skip
 	skipped             int64
+	seals               []Skip // containers that stay closed
+	sealed              int64
 }
 
 // look counts a blob and runs the rules over it.
@@ -316,7 +324,7 @@ func (e *SkipError) Unwrap() error { return e.Err }
 
 // keep turns matches into hits while the bytes are there.
 func (w *worker) keep(b *Blob) {
-	if b.stored() && b.window == nil { // what comes in windows is checked at its end
+	if b.stored() && b.window == nil && b.member == nil { // what comes in windows is checked at its end
 		if err := checkName(b); err != nil {
 			w.skip(err)
 		}
@@ -324,6 +332,9 @@ func (w *worker) keep(b *Blob) {
 	seen, lines := b.window.seen(), b.window.lines(b.Data)
 	for _, m := range w.matches {
 		h := hit{blob: *b, match: m, key: groupKey(&m), at: lines.position(m.Start), size: len(b.Data), part: b.window != nil, allowed: w.allows(b.Data, m.Start)}
+		if b.member != nil {
+			h.inMember(b.member)
+		}
 		h.blob.Data, h.blob.fresh, h.blob.window = nil, nil, nil
 		if m.Key.ID != "" && !m.Key.Secret.IsZero() && len(m.Secrets) > 0 {
 			if p := lines.position(m.Secrets[0].Start); p.Line != h.at.Line {
@@ -386,8 +397,10 @@ func (run *scan) flush(w *worker) {
 	run.sum.Files += w.files
 	run.sum.Skipped += w.skipped
 	run.keepSkips(w.skips...)
+	run.sum.Unopened += w.sealed
+	run.sum.Seals = keepFirst(append(run.sum.Seals, w.seals...))
 	run.hits = append(run.hits, w.hits...)
-	*w = worker{set: w.set, allow: w.allow, matches: w.matches, changed: w.changed, marked: w.marked}
+	*w = worker{set: w.set, allow: w.allow, budget: w.budget, matches: w.matches, changed: w.changed, marked: w.marked}
 }
 
 // skip counts something that a source found out to be unreadable.
@@ -399,15 +412,19 @@ func (run *scan) skip(what string, err error) {
 // keepSkips keeps the first MaxSkips in the order of their names, so that
 // which ones are told does not depend on who was first.
 func (run *scan) keepSkips(more ...Skip) {
-	run.sum.Skips = append(run.sum.Skips, more...)
-	if len(run.sum.Skips) > 2*MaxSkips {
-		run.sortSkips()
-	}
+	run.sum.Skips = keepFirst(append(run.sum.Skips, more...))
 }
 
-func (run *scan) sortSkips() {
-	slices.SortFunc(run.sum.Skips, func(a, b Skip) int {
+func keepFirst(list []Skip) []Skip {
+	if len(list) > 2*MaxSkips {
+		return sortedSkips(list)
+	}
+	return list
+}
+
+func sortedSkips(list []Skip) []Skip {
+	slices.SortFunc(list, func(a, b Skip) int {
 		return cmp.Or(cmp.Compare(a.What, b.What), cmp.Compare(a.Err.Error(), b.Err.Error()))
 	})
-	run.sum.Skips = slices.Clip(run.sum.Skips[:min(len(run.sum.Skips), MaxSkips)])
+	return slices.Clip(list[:min(len(list), MaxSkips)])
 }

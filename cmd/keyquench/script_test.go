@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha1"
 	"flag"
@@ -59,10 +60,25 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "commit": commit, "extend": extend, "flip": flip, "genkey": genkey, "git": git, "golden": golden,
+			"code": code, "commit": commit, "extend": extend, "flip": flip, "genkey": genkey, "git": git, "golden": golden, "gzip": gzipFile,
 			"hostile": hostile, "inert": inert, "setenv": setenv, "subst": subst, "truncate": truncate,
 		},
 	})
+}
+
+// gzipFile FILE replaces a file by FILE.gz.
+func gzipFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: gzip FILE")
+	}
+	path := ts.MkAbs(args[0])
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Check(w.Close())
+	ts.Check(os.WriteFile(path+".gz", b.Bytes(), 0o666))
+	ts.Check(os.Remove(path))
 }
 
 // keysOf is where a script's generated values are kept.

@@ -55,6 +55,7 @@ type jsonPlace struct {
 	Kind        string        `json:"kind"`
 	Path        string        `json:"path"`
 	PathBase64  string        `json:"path_base64,omitempty"`
+	Member      string        `json:"member,omitempty"`
 	Repository  string        `json:"repository,omitempty"`
 	Object      string        `json:"object"`
 	Line        int           `json:"line"`
@@ -103,6 +104,8 @@ type jsonSummary struct {
 	Missing  int64       `json:"missing"`
 	Shallow  int64       `json:"shallow"`
 	Skips    []jsonSkip  `json:"skips"`
+	Unopened int64       `json:"unopened"`
+	Seals    []jsonSkip  `json:"seals,omitempty"`
 	Cached   int64       `json:"cached"`
 	Cache    string      `json:"cache_problem,omitempty"`
 	Complete bool        `json:"complete"`
@@ -162,7 +165,7 @@ func (v *veil) text(s string) string { return valid(v.over(s)) }
 func (v *veil) place(p *scanner.Place) jsonPlace {
 	path := v.over(p.Path)
 	out := jsonPlace{
-		Kind: p.Kind.String(), Path: valid(path), PathBase64: raw(path), Repository: v.text(p.Repository),
+		Kind: p.Kind.String(), Path: valid(path), PathBase64: raw(path), Member: v.text(p.Member), Repository: v.text(p.Repository),
 		Line: p.At.Line, Column: p.At.Column, Offset: p.At.Offset, Secret: position(p.Secret), Encoding: p.Encoding,
 		Versions: p.Versions, Head: position(p.Head), WorkTree: position(p.WorkTree), Staged: p.Staged, Unreachable: p.Unreachable,
 	}
@@ -192,16 +195,21 @@ func (j *jsonLines) summary(s *scanner.Summary) error {
 		Objects: jsonObjects{o.Commits, o.Trees, o.Blobs, o.Tags, o.Total()},
 		Blobs:   s.Blobs, Bytes: s.Bytes, Files: s.Files, Commits: s.Commits, Seconds: round(s.Elapsed.Seconds(), 1000),
 		Findings: s.Findings, Known: s.Known, Allowed: s.Allowed, Ignored: s.Ignored, Skipped: s.Skipped, Missing: s.Missing, Shallow: s.Shallow,
-		Skips: make([]jsonSkip, len(skips)), Complete: !s.Incomplete(), Version: j.o.Version, Rules: j.o.Rules,
-		Cached: s.Cache.Objects,
+		Skips: j.skips(skips), Complete: !s.Incomplete(), Version: j.o.Version, Rules: j.o.Rules,
+		Cached: s.Cache.Objects, Unopened: s.Unopened, Seals: j.skips(s.Seals),
 	}
 	if s.Cache.Err != nil {
 		line.Cache = j.veil.text(s.Cache.Err.Error())
 	}
-	for i, k := range skips {
-		line.Skips[i] = jsonSkip{j.veil.text(k.What), raw(j.veil.over(k.What)), j.veil.text(k.Err.Error())}
-	}
 	return j.write(line)
+}
+
+func (j *jsonLines) skips(list []scanner.Skip) []jsonSkip {
+	out := make([]jsonSkip, len(list))
+	for i, k := range list {
+		out[i] = jsonSkip{j.veil.text(k.What), raw(j.veil.over(k.What)), j.veil.text(k.Err.Error())}
+	}
+	return out
 }
 
 func (j *jsonLines) write(line any) error {

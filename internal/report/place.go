@@ -60,7 +60,11 @@ func (t *text) where(p *scanner.Place) string {
 	case p.Path == "":
 		return "object " + digits(p.Object) + at + " (no tree names it)"
 	}
-	return Clean(t.veil.over(p.Path)) + at
+	path := p.Path
+	if p.Member != "" {
+		path += "!" + p.Member
+	}
+	return Clean(t.veil.over(path)) + at
 }
 
 // facts are the versions that hold the key, and where it stands today.

@@ -23,6 +23,10 @@ func Summarize(w io.Writer, s scanner.Summary, o Options) error {
 	t.scanned(&s)
 	t.found(&s)
 	t.skipped(&s)
+	if s.Unopened > 0 {
+		t.row("Closed", fmt.Sprintf("%s %s could not be opened (encrypted, damaged, or of an unknown format), only looked at as %s (--format json names them)",
+			group(s.Unopened), plural(s.Unopened, "container", "containers"), plural(s.Unopened, "it is", "they are")))
+	}
 	if s.Cache.Err != nil {
 		t.row("Cache", Safe(s.Cache.Err.Error())+"; this scan lacks nothing for it")
 	}

@@ -426,3 +426,16 @@ func TestMoreNeedNotBeRead(t *testing.T) {
 		t.Errorf("Walk yields %q, want big and small", names)
 	}
 }
+
+// Damage at the end of a member is told, even if nobody reads that far.
+func TestWhatNobodyReadsIsChecked(t *testing.T) {
+	data := gzipped(t, sample(28, 3<<20))
+	data[len(data)-8]++
+	var told error
+	for _, err := range Walk(t.Context(), data, &Budget{MemberHeld: 1 << 20}) {
+		told = errors.Join(told, err)
+	}
+	if !errors.Is(told, ErrDamaged) {
+		t.Errorf("a wrong sum behind what was not read is told as %v", told)
+	}
+}

@@ -33,7 +33,7 @@ func (w *walker) decompress(l *level, f Format, in *feed) bool {
 	}
 	m := w.meter(l, r, in.consumed)
 	need := 1
-	if f == Zlib || f == LZMA {
+	if f.weak() {
 		need = weakMagic
 	}
 	first := make([]byte, need)
@@ -47,8 +47,12 @@ func (w *walker) decompress(l *level, f Format, in *feed) bool {
 	if !in.cut() {
 		m.finish(l.name)
 	}
-	if in.tail == nil && errors.Is(m.err, io.EOF) {
+	switch {
+	case in.tail != nil:
+	case errors.Is(m.err, io.EOF):
 		w.beside(l, in.mem[in.consumed():])
+	case f.weak(): // perhaps it was none after all
+		w.beside(l, in.mem)
 	}
 	return true
 }

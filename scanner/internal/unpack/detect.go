@@ -43,6 +43,9 @@ func (f Format) String() string { return formatNames[f] }
 // held in memory.
 func (f Format) sequential() bool { return f != None && f < Zip }
 
+// weak tells whether the magic of f is so little that other things have it.
+func (f Format) weak() bool { return f == Zlib || f == LZMA }
+
 // The sizes and places that formats are told by.
 const (
 	zipEndMark = 0x06054b50

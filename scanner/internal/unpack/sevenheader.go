@@ -88,10 +88,6 @@ func (w *walker) sevenHeader(data []byte) ([]error, error) {
 	}
 	if next == sevenFiles {
 		files := h.count()
-		// Each has a name of two bytes at least, a UTF-16 zero.
-		if h.err == nil && (files > len(header)/2 || int64(files)*sevenHeld > w.limits.held) {
-			return nil, fmt.Errorf("%w: %d files", ErrTooLarge, files)
-		}
 		if h.err == nil && int64(files)*int64(len(h.folders)) > sevenWork {
 			return nil, fmt.Errorf("%w: %d files in %d folders", ErrTooLarge, files, len(h.folders))
 		}

@@ -326,6 +326,31 @@ func TestTextIsNoContainer(t *testing.T) {
 	}
 }
 
+// What begins like a container and is none comes as it is, to its last byte, also
+// when it is read from a stream.
+func TestFalseAlarmsCostNothing(t *testing.T) {
+	short := zlibbed(t, sample(10, 600))
+	short = short[:len(short)/2]
+	if all := walk(t, short, &Budget{}); len(all.members)+len(all.errs) > 0 {
+		t.Errorf("half a small zlib stream, which may be anything, gives %v", all)
+	}
+	text := sample(10, 300_000)
+	if all := walk(t, gzipped(t, append(short, text...)), &Budget{}); !all.holds(text) {
+		t.Errorf("text behind half a zlib stream is lost: %v", all)
+	}
+	for _, begin := range []string{"hC", "x\x9c", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff", "BZh91AY&SY", "]\x00\x00\x10\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00", "\xfd7zXZ\x00", "070701"} {
+		want := append([]byte(begin), sample(10, 300_000)...)
+		if Detect(want) == None {
+			t.Errorf("%.10q is no false alarm", begin)
+		}
+		all := walk(t, gzipped(t, want), &Budget{})
+		all.clean(t, begin)
+		if len(all.members) != 1 || !bytes.Equal(all.members[0].data, want) {
+			t.Errorf("Walk(gzip of %.10q…) = %v", begin, all)
+		}
+	}
+}
+
 // One Budget serves all workers of a scan.
 func TestWorkersShareABudget(t *testing.T) {
 	data := zipOf(8)(t, file{"a", sample(8, 10_000)}, file{"b", gzipped(t, sample(9, 10_000))})

@@ -123,33 +123,45 @@ func (w *walker) stream(l *level, name string, r io.Reader) {
 	}
 	f := Detect(t.head)
 	deep := f != None && !w.mayOpen(l, name, f)
-	if f.sequential() && !deep {
-		if w.open(l, name, f, &feed{tail: t}) || w.over(l) {
-			return
-		}
-		if !t.rewind() {
-			w.tell(name, f, ErrDamaged)
-			return
-		}
+	if f.sequential() && !f.weak() && !deep && w.openTail(l, name, f, t) {
+		return
 	}
 	limit := w.hold(w.limits.memberHeld)
 	whole := t.fill(int(limit))
 	w.release(limit - int64(len(t.head)))
 	defer w.release(int64(len(t.head)))
-	if whole {
-		if deep {
-			w.give(Member{Name: name, Via: l.via, Depth: l.depth, Data: t.head, At: -1})
-		} else {
-			w.look(l, name, t.head, -1)
-		}
+	switch {
+	case whole && deep:
+		w.give(Member{Name: name, Via: l.via, Depth: l.depth, Data: t.head, At: -1})
 		return
-	}
-	if f != None && !f.sequential() && !deep {
+	case whole:
+		w.look(l, name, t.head, -1)
+		return
+	case deep || f == None:
+	case !f.weak() && f.sequential(): // and was none
+	case f.weak():
+		if w.openTail(l, name, f, t) {
+			return
+		}
+	default:
 		w.tell(name, f, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit))
 	}
 	t.pos, t.keep = len(t.head), false
 	w.give(Member{Name: name, Via: l.via, Depth: l.depth, Data: t.head, More: quiet{t}, At: -1})
 	w.drain(t)
+}
+
+// openTail opens a container that is not held, and reports whether it was one or
+// there is no more to do.
+func (w *walker) openTail(l *level, name string, f Format, t *replay) bool {
+	if w.open(l, name, f, &feed{tail: t}) || w.over(l) {
+		return true
+	}
+	if !t.rewind() {
+		w.tell(name, f, ErrDamaged)
+		return true
+	}
+	return false
 }
 
 // drain reads what nobody wanted: it is paid for, and a checksum stands at the
