@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/keyquench/keyquench/rules/rulestest"
@@ -62,6 +64,43 @@ func TestCutTreesLoseNothing(t *testing.T) {
 			g.Git("repack", "-adfq", "--window=100", depth)
 			compareScans(t, depth, inPieces(t, g.Dir), openRepo(t, g.Dir).History())
 		})
+	}
+}
+
+// A key that stands in all versions of a file is found in those that a unit of their
+// own rebuilds from one of them.
+func TestCutTreesKeepWhatStaysAsItWas(t *testing.T) {
+	r := rulestest.Rand(158)
+	g := gittest.New(t)
+	var lines []string
+	for range 20 {
+		lines = append(lines, rulestest.Text(r, rulestest.LowerAlphabet, 150))
+	}
+	k := newKey(r)
+	const versions = 600
+	var in strings.Builder
+	for i := range versions {
+		at := r.IntN(len(lines)) // of all versions the same, so that they are one tree
+		text := k.lines() + strings.Join(slices.Insert(slices.Clone(lines), at, rulestest.Text(r, rulestest.LowerAlphabet, 300)), "\n")
+		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter C <c@example.com> %d +0000\ndata 0\nM 100644 inline f\ndata %d\n%s\n", 1_600_000_000+i, len(text), text)
+	}
+	g.GitIn(in.String(), "fast-import", "--quiet")
+	g.Git("repack", "-adfq", "--window=250", "--depth=5")
+	source := inPieces(t, g.Dir).(*history)
+	found, _ := scanAll(t, 2, source)
+	if f := found[k.id]; len(f.Places) != 1 || f.First().Versions != versions {
+		t.Errorf("found %d keys in %+v, want one in %d versions", len(found), f.Places, versions)
+	}
+	plan, again := source.repo.store.Plan(nil), 0
+	for _, u := range plan.Units {
+		for o := range plan.Walk(t.Context(), u) {
+			if o.Again {
+				again++
+			}
+		}
+	}
+	if again < 3 {
+		t.Errorf("%d bases came again in %d units: too few to tell", again, len(plan.Units))
 	}
 }
 

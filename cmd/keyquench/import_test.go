@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"scanner/internal/inflate":  nil,
 	"scanner/internal/oid":      nil,
 	"scanner/internal/pack":     {"scanner/internal/fault", "scanner/internal/inflate", "scanner/internal/oid"},
-	"scanner/internal/unpack":   nil,
+	"scanner/internal/unpack":   {"scanner/internal/inflate"},
 	"scanner/internal/worktree": {"scanner/internal/index"},
 
 	"rules":                 {"rules/internal/anchor"},

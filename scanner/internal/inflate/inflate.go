@@ -87,6 +87,19 @@ func (d *Decoder) ZlibUnsummed(dst, src []byte) (consumed int, err error) {
 	return n, nil
 }
 
+// Raw is Zlib for a stream of DEFLATE alone, without head and checksum.
+func (d *Decoder) Raw(dst, src []byte) (consumed int, err error) {
+	s := stream{in: src}
+	out, err := d.inflate(&s, dst)
+	switch {
+	case err != nil:
+		return 0, err
+	case out != len(dst):
+		return 0, ErrSize
+	}
+	return s.used(), nil
+}
+
 // Prefix decompresses the first len(dst) bytes of the stream at the start of
 // src, or all of it when it is shorter, and tells how many bytes it wrote. The
 // checksum is not looked at.

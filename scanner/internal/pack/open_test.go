@@ -74,6 +74,45 @@ func TestARepackWhileOpeningLosesNothing(t *testing.T) {
 	}
 }
 
+// What is in a pack that goes before it is opened, twice, is looked for as loose
+// objects at the end.
+func TestAStoreThatIsPackedAndUnpackedIsRead(t *testing.T) {
+	t.Parallel()
+	g := busy(t, 3, 81)
+	g.Git("repack", "-adq")
+	want := g.Objects()
+	dir := g.Path(".git", "objects")
+	n := 0
+	s, err := opener{at: func(step string) {
+		if step != "listed" {
+			return
+		}
+		switch n++; n {
+		case 1:
+			g.Git("repack", "-adfq", "--window=1", "--depth=1")
+		case 2:
+			path := packFiles(t, dir, ".pack")[0]
+			pack := read(t, path)
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+			if err := os.Remove(packFiles(t, dir, ".idx")[0]); err != nil {
+				t.Error(err)
+			}
+			g.GitIn(string(pack), "unpack-objects", "-q")
+		}
+	}}.open(dir, nil, oid.SHA1, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	got, problems := all(t, s, nil)
+	compare(t, "packed and unpacked", got, want)
+	if len(problems) > 0 {
+		t.Errorf("problems: %v", problems)
+	}
+}
+
 // Repacks come while what the one before has moved is being read.
 func TestRepacksWhileReadingLoseNothing(t *testing.T) {
 	loose := func(t *testing.T) (g *gittest.Repo, s *Store, change func()) {

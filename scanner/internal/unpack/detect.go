@@ -67,9 +67,12 @@ func Detect(data []byte) Format {
 	if len(data) < ownMagic {
 		return None
 	}
-	if first[data[0]] {
-		if f := leading(data); f != None {
-			return f
+	for _, m := range byFirst[data[0]] {
+		if string(data[:len(m.prefix)]) == m.prefix && (m.fits == nil || m.fits(data)) {
+			if m.format == None {
+				return appended(data)
+			}
+			return m.format
 		}
 	}
 	if len(data) >= tarBlock && (string(data[tarMagic:tarMagic+5]) == "ustar" || data[tarSum+6] == 0 && plainTar(data[:tarBlock])) {
@@ -81,115 +84,72 @@ func Detect(data []byte) Format {
 	return None
 }
 
-// first are the bytes that a format told by its beginning can begin with.
-var first = [256]bool{
-	0x1f: true, 'B': true, 0xfd: true, ']': true, 0x28: true, 0xff: true, 'P': true, '7': true, '!': true, '0': true, 'S': true, '%': true,
-	'M': true, 0x7f: true, 0xcf: true, 0xce: true, 0x08: true, 0x18: true, 0x38: true, 0x48: true, 0x58: true, 0x68: true, 0x78: true,
-	'R': true, 0x04: true, 0xed: true, 'L': true,
+// magic is how a format begins: with at most ownMagic bytes, and perhaps more to
+// look at. Without a format, it is a program that may have one behind it.
+type magic struct {
+	prefix string
+	format Format
+	fits   func([]byte) bool
 }
 
-// leading looks at the first bytes, of which there are ownMagic.
-func leading(data []byte) Format {
-	is := func(magic string) bool { return string(data[:len(magic)]) == magic }
-	switch data[0] {
-	case 0x1f:
-		// The three high bits of the flags are reserved.
-		if is("\x1f\x8b\x08") && data[3]&0xe0 == 0 {
-			return Gzip
-		}
-	case 'B':
-		if is("BZh") && data[3] >= '1' && data[3] <= '9' && (string(data[4:8]) == "1AY&" || string(data[4:8]) == "\x17rE8") {
-			return Bzip2
-		}
-	case 0xfd:
-		if is("\xfd7zXZ\x00") {
-			return XZ
-		}
-	case ']':
-		if plausibleLZMA(data) {
-			return LZMA
-		}
-	case 0x28:
-		if is("\x28\xb5\x2f\xfd") {
-			return Zstd
-		}
-		return further(data)
-	case 0xff:
-		if is("\xff\x06\x00\x00sNaP") || is("\xff\x06\x00\x00S2sT") {
-			return Snappy
-		}
-	case 'P':
-		if is("PK\x03\x04") {
-			return Zip
-		}
-	case '7':
-		if is("7z\xbc\xaf\x27\x1c") {
-			return SevenZip
-		}
-	case '!':
-		if is("!<arch>\n") {
-			return Ar
-		}
-	case '0':
-		if is("070701") || is("070702") {
-			return Cpio
-		}
-	case 'S':
-		if is("SQLite f") && len(data) >= sqliteHead && string(data[:16]) == "SQLite format 3\x00" {
-			return SQLite
-		}
-	case '%':
-		if is("%PDF-") {
-			return PDF
-		}
-	case 'M', 0x7f, 0xcf, 0xce:
-		if is("MZ") || is("\x7fELF") || string(data[1:4]) == "\xfa\xed\xfe" {
-			return appended(data)
-		}
-		if is("MSCF\x00\x00\x00\x00") {
-			return Cabinet
-		}
-	default:
-		return further(data)
-	}
-	return None
+var magics = []magic{
+	{"\x1f\x8b\x08", Gzip, func(b []byte) bool { return b[3]&0xe0 == 0 }}, // the high bits of the flags are reserved
+	{"BZh", Bzip2, plausibleBzip2},
+	{"\xfd7zXZ\x00", XZ, nil},
+	{"]\x00", LZMA, plausibleLZMA},
+	{"\x28\xb5\x2f\xfd", Zstd, nil},
+	{"\xff\x06\x00\x00sNaP", Snappy, nil},
+	{"\xff\x06\x00\x00S2sT", Snappy, nil},
+	{"PK\x03\x04", Zip, nil},
+	{"7z\xbc\xaf\x27\x1c\x00", SevenZip, nil},
+	{"!<arch>\n", Ar, nil},
+	{"070701", Cpio, nil},
+	{"070702", Cpio, nil},
+	{"SQLite f", SQLite, func(b []byte) bool { return len(b) >= sqliteHead && string(b[:16]) == "SQLite format 3\x00" }},
+	{"%PDF-", PDF, nil},
+	{"Rar!\x1a\x07", RAR, nil},
+	{"\x04\x22\x4d\x18", LZ4, nil},
+	{"MSCF\x00\x00\x00\x00", Cabinet, nil},
+	{"\xed\xab\xee\xdb", RPM, nil},
+	{"LZIP\x01", Lzip, nil},
+	{"MZ", None, nil},
+	{"\x7fELF", None, nil},
+	{"\xcf\xfa\xed\xfe", None, nil},
+	{"\xce\xfa\xed\xfe", None, nil},
+	// RFC 1950: the size of the window, then what makes both a multiple of 31.
+	{"\x08", Zlib, plausibleZlib},
+	{"\x18", Zlib, plausibleZlib},
+	{"\x28", Zlib, plausibleZlib},
+	{"\x38", Zlib, plausibleZlib},
+	{"\x48", Zlib, plausibleZlib},
+	{"\x58", Zlib, plausibleZlib},
+	{"\x68", Zlib, plausibleZlib},
+	{"\x78", Zlib, plausibleZlib},
 }
 
-// further are the formats told by less, and those that are known by name only.
-func further(data []byte) Format {
-	is := func(magic string) bool { return string(data[:len(magic)]) == magic }
-	switch data[0] {
-	case 0x08, 0x18, 0x28, 0x38, 0x48, 0x58, 0x68, 0x78:
-		// RFC 1950: the two bytes are a multiple of 31. Streams that need a
-		// dictionary nobody has are left out.
-		if binary.BigEndian.Uint16(data)%31 == 0 && data[1]&0x20 == 0 {
-			return Zlib
-		}
-	case 'R':
-		if is("Rar!\x1a\x07") {
-			return RAR
-		}
-	case 0x04:
-		if is("\x04\x22\x4d\x18") {
-			return LZ4
-		}
-	case 0xed:
-		if is("\xed\xab\xee\xdb") {
-			return RPM
-		}
-	case 'L':
-		if is("LZIP\x01") {
-			return Lzip
-		}
+// byFirst are the magics by their first byte: most text has none.
+var byFirst = func() (list [256][]magic) {
+	for _, m := range magics {
+		list[m.prefix[0]] = append(list[m.prefix[0]], m)
 	}
-	return None
+	return list
+}()
+
+// plausibleBzip2 looks for the beginning of a block, or of the end.
+func plausibleBzip2(data []byte) bool {
+	return data[3] >= '1' && data[3] <= '9' && (string(data[4:8]) == "1AY&" || string(data[4:8]) == "\x17rE8")
+}
+
+// plausibleZlib leaves out streams that need a dictionary, which nobody has.
+func plausibleZlib(data []byte) bool {
+	return binary.BigEndian.Uint16(data)%31 == 0 && data[1]&0x20 == 0
 }
 
 // plausibleLZMA tells a header of the old format, which has no magic: the usual
 // properties, a dictionary of 2^n or 3·2^n, no size or one that can be, and the
 // zero that the range coder begins with.
 func plausibleLZMA(data []byte) bool {
-	if len(data) <= lzmaHead || data[0] != 0x5d || data[lzmaHead] != 0 {
+	if len(data) <= lzmaHead || data[lzmaHead] != 0 {
 		return false
 	}
 	dict, size := binary.LittleEndian.Uint32(data[1:]), binary.LittleEndian.Uint64(data[5:])

@@ -134,14 +134,6 @@ func (t *replay) fill(n int) bool {
 	return t.err != nil
 }
 
-// rewind goes back to the beginning, if it is still there.
-func (t *replay) rewind() bool {
-	if t.keep {
-		t.pos, t.given = 0, 0
-	}
-	return t.keep
-}
-
 // quiet is a reader that ends where it can be read no further.
 type quiet struct{ r io.Reader }
 

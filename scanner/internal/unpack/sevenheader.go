@@ -78,23 +78,30 @@ func (w *walker) sevenHeader(data []byte) ([]error, error) {
 		header = plain
 	}
 	h := sevenScan{w: w, b: header}
+	h.archive()
+	return h.whys(), h.err
+}
+
+// archive reads the header of an archive as far as it says how many there are of
+// anything.
+func (h *sevenScan) archive() {
 	if h.byte() != sevenHeaderID {
-		return nil, errBadSeven
+		h.fail(errBadSeven)
 	}
 	next := h.byte()
 	if next == sevenStreams {
 		h.streams()
 		next = h.byte()
 	}
-	if next == sevenFiles {
-		files := h.count()
-		if h.err == nil && int64(files)*int64(len(h.folders)) > sevenWork {
-			return nil, fmt.Errorf("%w: %d files in %d folders", ErrTooLarge, files, len(h.folders))
+	switch {
+	case h.err != nil || next == sevenEnd:
+	case next != sevenFiles:
+		h.fail(fmt.Errorf("%w: 7z: property %d", ErrUnsupported, next))
+	default:
+		if files := h.count(); h.err == nil && int64(files)*int64(len(h.folders)) > sevenWork {
+			h.fail(fmt.Errorf("%w: %d files in %d folders", ErrTooLarge, files, len(h.folders)))
 		}
-	} else if h.err == nil && next != sevenEnd {
-		h.err = fmt.Errorf("%w: 7z: property %d", ErrUnsupported, next)
 	}
-	return h.whys(), h.err
 }
 
 // sevenScan goes over a header as the library does. Once err is set, all that is

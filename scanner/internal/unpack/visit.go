@@ -157,7 +157,7 @@ func (w *walker) openTail(l *level, name string, f Format, t *replay) bool {
 	if w.open(l, name, f, &feed{tail: t}) || w.over(l) {
 		return true
 	}
-	if !t.rewind() {
+	if !t.keep { // what was read is not there any more
 		w.tell(name, f, ErrDamaged)
 		return true
 	}

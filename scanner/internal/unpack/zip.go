@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"github.com/keyquench/keyquench/scanner/internal/inflate"
 )
 
 // The marks that parts of a zip begin with (APPNOTE 4.3).
@@ -31,6 +33,9 @@ type zipReader struct {
 	data       []byte
 	failed     int // tries
 	overlapped int
+
+	quick inflate.Decoder
+	buf   []byte // what it made of a member
 }
 
 func (w *walker) zip(l *level, in *feed) bool {
@@ -130,9 +135,15 @@ func (z *zipReader) member(e zipMember, limit int, listed bool) (end int, ok boo
 	case e.method == 0:
 		return z.stored(e, packed, short, name), true
 	}
-	in := (&feed{mem: packed, at: -1}).start()
 	held := z.held
 	defer func() { z.held = held }()
+	if data, used := z.deflated(e, packed); data != nil {
+		if z.charge(z.level, int64(len(data))) {
+			z.visit(z.level, name, data, -1)
+		}
+		return z.checked(e, e.start+used, crc32.ChecksumIEEE(data), short, name), true
+	}
+	in := (&feed{mem: packed, at: -1}).start()
 	var r io.Reader
 	err := guarded(func() (err error) {
 		r, err = z.method(e, in)
@@ -241,6 +252,33 @@ func (z *zipReader) method(e zipMember, in *feed) (io.Reader, error) {
 		return z.decoder(XZ, in)
 	}
 	return nil, fmt.Errorf("%w: method %d", ErrUnsupported, e.method)
+}
+
+// wholeMember is the size up to which a deflated member is unpacked at once.
+const wholeMember = 8 << 20
+
+// deflated unpacks a member at once, if its size is known and not large: that
+// takes a third of the time. It gives nil where it cannot, or where anything is
+// wrong: a reader that goes step by step then finds out what can be read.
+func (z *zipReader) deflated(e zipMember, packed []byte) (data []byte, used int) {
+	if e.method != 8 || !e.sized || e.unpacked < 1 || e.unpacked > min(wholeMember, inflate.MaxRatio*int64(len(packed))) {
+		return nil, 0
+	}
+	need := e.unpacked + inflate.Slack
+	if got := z.hold(need); got < need {
+		z.release(got)
+		return nil, 0
+	}
+	if int64(cap(z.buf)) < need {
+		z.buf = make([]byte, need)
+	}
+	data = z.buf[:e.unpacked]
+	used, err := z.quick.Raw(data, packed)
+	if err != nil {
+		z.release(need)
+		return nil, 0
+	}
+	return data, used
 }
 
 // zipLZMA reads method 14 (APPNOTE 5.8): a version, the size of the properties,

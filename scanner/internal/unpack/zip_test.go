@@ -88,6 +88,16 @@ func TestZipMembersThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// A member that the directory lists twice is one member, and nothing to tell.
+func TestZipMembersAreYieldedOnce(t *testing.T) {
+	a, b := sample(42, 400), sample(43, 400)
+	w := walk(t, rawZip(zipPart{name: "a", data: a}, zipPart{name: "b", data: b}, zipPart{name: "again", data: a, elsewhere: true}), &Budget{})
+	w.clean(t, "zip that lists a member twice")
+	if n, _ := w.whole([]file{{"a", a}, {"b", b}}); n != 2 || len(w.members) != 2 {
+		t.Errorf("Walk = %v, want a and b", w)
+	}
+}
+
 func TestZip64(t *testing.T) {
 	want := sample(39, 2000)
 	// The library writes sizes of 64 bits for what it is told is large.
