@@ -2,10 +2,9 @@ package pack
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"math/rand/v2"
 )
 
 func TestAFanFindsWhatASearchOfAllFinds(t *testing.T) {

@@ -96,7 +96,7 @@ type Member struct {
 // was opened is not yielded as a whole. A done context ends the loop without an
 // error. Data must not change meanwhile. Nothing runs on when the loop is over.
 //
-// Calls with the same Budget may run at once.
+// Calls with the same Budget, of which there must be one, may run at once.
 func Walk(ctx context.Context, data []byte, budget *Budget) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		f := Detect(data)

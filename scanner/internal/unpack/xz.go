@@ -26,7 +26,7 @@ type xzReader struct {
 	block io.Reader
 	sum   hash.Hash // of the block; nil if it is not checked
 	from  int64     // where the block began
-	held  int64
+	dict  int64     // memory promised to it
 }
 
 // The filters that change nothing but jumps in machine code, and those only
@@ -43,7 +43,7 @@ const (
 var errXZ = errors.New("xz: invalid frame")
 
 func newXZ(w *walker, in *feed) (io.Reader, error) {
-	x := &xzReader{w: w, in: in, held: w.held}
+	x := &xzReader{w: w, in: in}
 	return x, x.header()
 }
 
@@ -199,13 +199,13 @@ func (x *xzReader) lzma2(code byte, unpacked uint64) error {
 		need = min(need, lzma2Size(x.in.mem[x.in.consumed():]))
 	}
 	need = max(need, lzma.MinDictCap)
-	x.w.held = x.held // the block before needs its dictionary no more
-	dict := x.w.hold(need)
-	r, err := lzma.Reader2Config{DictCap: int(dict)}.NewReader2(x.in.rd)
+	x.w.release(x.dict) // the block before needs it no more
+	x.dict = x.w.hold(need)
+	r, err := lzma.Reader2Config{DictCap: int(x.dict)}.NewReader2(x.in.rd)
 	if err != nil {
 		return err
 	}
-	x.block = smaller(r, need, dict)
+	x.block = smaller(r, need, x.dict)
 	return nil
 }
 
