@@ -197,10 +197,15 @@ func TestFindIsLinear(t *testing.T) {
 			}
 			return best
 		}
-		const small, times, limit = 16 << 10, 16, 100
-		one, many := cost(small), cost(times*small)
+		// What is cheap shows its square only when there is more of it.
+		const small, slack, least = 16 << 10, 6, 30 * time.Millisecond
+		one, times := cost(small), 16
+		if one < time.Millisecond {
+			times = 64
+		}
+		many := cost(times * small)
 		t.Logf("%-20s %8v %8v", name, one.Round(time.Microsecond), many.Round(time.Microsecond))
-		if many > limit*one && many > 100*time.Millisecond {
+		if many > time.Duration(slack*times)*one && many > least {
 			t.Errorf("%s: %d KB take %v, %d KB %v", name, small>>10, one, times*small>>10, many)
 		}
 	}

@@ -184,14 +184,14 @@ func (c *Cursor) find() (start, end int) {
 			behind, carry = bits.Add64(words[c.word], 1, 0)
 			c.left = words[c.word] & behind
 		}
+		if start < c.done[c.class] {
+			continue // the rest of a run that an earlier piece began with
+		}
 		end = c.base + c.word*64 + bits.TrailingZeros64(behind) + run.n - 1
 		for end >= c.limit && end < len(c.data) && run.bit[c.data[end]] != 0 {
 			end++
 		}
-		if start >= c.done[c.class] {
-			c.done[c.class] = end
-			return start, end
-		}
-		// The rest of a run that the last piece began with.
+		c.done[c.class] = end
+		return start, end
 	}
 }
