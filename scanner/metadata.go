@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"iter"
 	"path"
 	"strings"
@@ -84,6 +85,10 @@ func (m *metadata) logs(ctx context.Context) iter.Seq2[Blob, error] {
 		}
 	}
 }
+
+// passing tells whether an error is none: in a git directory files come and go
+// while git works, and what is gone is not there to be found.
+func (f *files) passing(err error) bool { return f.kind == GitFile && errors.Is(err, fs.ErrNotExist) }
 
 // elsewhere tells whether a file of a git directory is read in another way: names
 // of refs and of staged files are looked at as names.

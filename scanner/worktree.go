@@ -217,7 +217,9 @@ func (w *treeWorker) do(ctx context.Context, t task) bool {
 	if files == nil {
 		w.skips = w.skips[:0]
 		w.reader.List(t.dir, &w.listing, func(path string, err error) {
-			w.skips = append(w.skips, &SkipError{path, err})
+			if !w.files.passing(err) {
+				w.skips = append(w.skips, &SkipError{w.files.prefix + path, err})
+			}
 		})
 		files = w.share()
 		for _, err := range w.skips {
@@ -284,6 +286,9 @@ func (w *treeWorker) large(ctx context.Context, f *worktree.File, b Blob) (ok bo
 }
 
 func (w *treeWorker) skip(f *worktree.File, err error) bool {
+	if w.files.passing(err) {
+		return true
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("vanished during the scan: %w", err)
 	}

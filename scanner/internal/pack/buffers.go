@@ -11,7 +11,7 @@ type buffers struct {
 }
 
 // maxSpare is how much memory a worker keeps for later in its free lists.
-const maxSpare = 16 << 20
+const maxSpare = 32 << 20
 
 // take gives a buffer of size bytes for an object stored in stored bytes.
 // Buffers come in powers of two, so that spare ones fit again.

@@ -101,7 +101,7 @@ type Limits struct {
 	// are over 64 KiB and over 1000 times their stored size: 256 GiB, which
 	// is a minute of work and not a day. Honest stores have such objects, the
 	// trees of large directories, and more of them the larger they are: 256
-	// times the size of the packs is added.
+	// times the size of the packs is added. Streams count sooner, and for more.
 	Amplified int64
 }
 

@@ -273,14 +273,10 @@ func (s *Store) Abbreviated(prefix string, limit int) []Num {
 // charge counts an object of size bytes, stored in stored bytes, against the
 // budget when it is out of all proportion.
 func (s *Store) charge(size, stored int) error {
-	if !amplified(int64(size), int64(stored)) {
+	if size <= amplifiedSize || size/amplifiedRatio <= stored {
 		return nil
 	}
 	return s.spend(int64(size))
-}
-
-func amplified(size, stored int64) bool {
-	return size > amplifiedSize && size/amplifiedRatio > stored
 }
 
 func (s *Store) spend(size int64) error {

@@ -45,6 +45,14 @@ type source interface {
 	end() error
 }
 
+// A stream counts against the budget for bombs if it unpacks to streamRatio times
+// what it is stored in, and then each byte counts for streamCost: to inflate it in
+// the library and to hash it takes that much longer.
+const (
+	streamRatio = 100
+	streamCost  = 4
+)
+
 // newStream makes a Stream of a blob that computes its name. stored is how many
 // bytes it is stored in.
 func (s *Store) newStream(size uint64, stored int, src source) (*Stream, error) {
@@ -53,7 +61,7 @@ func (s *Store) newStream(size uint64, stored int, src source) (*Stream, error) 
 	}
 	n := int64(size)
 	r := &Stream{Size: n, src: src, left: n, sum: s.format.New(), problem: func(err error) error { return err }}
-	if amplified(n, int64(stored)) {
+	if n/streamRatio > int64(stored) {
 		r.budget = s
 	}
 	fmt.Fprintf(r.sum, "%v %d\x00", Blob, size)
@@ -89,7 +97,7 @@ func (s *Stream) Read(p []byte) (n int, err error) {
 		s.sum.Write(p[:n])
 	}
 	if err == nil && s.budget != nil {
-		err = s.budget.spend(int64(n))
+		err = s.budget.spend(streamCost * int64(n))
 	}
 	if err == nil && s.left == 0 {
 		err = s.finish()
