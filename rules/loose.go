@@ -12,21 +12,9 @@ func (s *Set) Loose(dst []Candidate, data []byte) []Candidate {
 	f.scan()
 	for i := range f.secrets {
 		h := &f.secrets[i]
-		score, why := baseScore, "no label"
-		switch h.label.strength {
-		case strongLabel:
-			score += strongScore
-		case weakLabel:
-			score += weakScore
-		case otherLabel:
-			score += otherScore
-		}
-		if h.label.strength > noLabel {
-			why = "label " + h.label.name
-		}
 		dst = append(dst, Candidate{
 			Secret: NewSecret(string(h.text[:])), Start: h.start, End: h.end, Encoding: h.enc, Entropy: h.entropy,
-			Score: score, Why: why,
+			Score: baseScore + h.label.score(), Why: h.label.why(),
 		})
 	}
 	return dst

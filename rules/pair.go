@@ -178,15 +178,7 @@ func (p *pairing) score(i, j int) {
 		return
 	}
 	gap := distance(id.start, id.end, h.start, h.end)
-	score := baseScore + max(0, nearScore-2*bits.Len(uint(gap/8)))
-	switch h.label.strength {
-	case strongLabel:
-		score += strongScore
-	case weakLabel:
-		score += weakScore
-	case otherLabel:
-		score += otherScore
-	}
+	score := baseScore + max(0, nearScore-2*bits.Len(uint(gap/8))) + h.label.score()
 	if (h.start > id.start) == p.idFirst {
 		score += orderScore
 	}
@@ -201,6 +193,27 @@ func (p *pairing) score(i, j int) {
 	if old, ok := p.best[key]; !ok || better(pr, old) < 0 {
 		p.best[key] = pr
 	}
+}
+
+// score is what a label adds to a pair.
+func (l label) score() int {
+	switch l.strength {
+	case strongLabel:
+		return strongScore
+	case weakLabel:
+		return weakScore
+	case otherLabel:
+		return otherScore
+	}
+	return 0
+}
+
+// why names the label.
+func (l label) why() string {
+	if l.strength > noLabel {
+		return "label " + l.name
+	}
+	return "no label"
 }
 
 // better orders pairs: the higher score, then what stands first.
@@ -243,12 +256,9 @@ func rank(first bool) int {
 
 // why explains a score without quoting the buffer.
 func (p *pairing) why(pr pair) string {
-	side, name := "before", "no label"
+	side := "before"
 	if pr.after {
 		side = "after"
 	}
-	if l := p.secrets[pr.hit].label; l.strength > noLabel {
-		name = "label " + l.name
-	}
-	return fmt.Sprintf("%s, %d bytes %s the ID", name, pr.gap, side)
+	return fmt.Sprintf("%s, %d bytes %s the ID", p.secrets[pr.hit].label.why(), pr.gap, side)
 }

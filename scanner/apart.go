@@ -71,6 +71,8 @@ type apart struct {
 	seen  map[pack.Num][]rules.Candidate // without a bonus
 	given map[apartKey]int               // → index of the best pair
 	taken map[rules.Secret]bool          // by an ID that it stands beside
+	added map[int32][]addition           // by commit
+	alone []addition                     // blobs with a secret found alone, where they stand
 }
 
 type apartKey struct {
@@ -87,20 +89,28 @@ func (p *placing) pairApart(ctx context.Context, hits []hit) {
 			lone[h.key] = append(lone[h.key], h)
 		}
 	}
-	a := &apart{p: p, seen: map[pack.Num][]rules.Candidate{}, given: map[apartKey]int{}, taken: p.run.groups.taken()}
+	a := &apart{p: p, seen: map[pack.Num][]rules.Candidate{}, given: map[apartKey]int{}, added: map[int32][]addition{}}
 	keys := slices.Sorted(maps.Keys(lone))
+	if len(keys) == 0 {
+		return
+	}
+	a.taken = p.run.groups.taken()
+	a.findAlone(hits)
 	for _, key := range keys[:min(len(keys), maxApartKeys)] {
 		if ctx.Err() != nil {
 			return
 		}
-		a.around(key, lone[key], hits)
+		a.around(key, lone[key])
 	}
 	a.choose()
 	for i := range a.pairs {
 		pair := &a.pairs[i]
-		_, data, err := p.reader.Read(pair.num)
-		if err != nil {
-			continue // it was read a moment ago
+		var data []byte // where it stands is told of what is believed
+		if pair.Believed {
+			var err error
+			if _, data, err = p.reader.Read(pair.num); err != nil {
+				continue // it was read a moment ago
+			}
 		}
 		pair.adopt(p.run, p.h.repo, data, p.commits.get(pair.Commit))
 	}
@@ -108,7 +118,7 @@ func (p *placing) pairApart(ctx context.Context, hits []hit) {
 }
 
 // around collects the secrets around one ID.
-func (a *apart) around(key string, where []*hit, hits []hit) {
+func (a *apart) around(key string, where []*hit) {
 	p := a.p
 	sites := 0
 	for _, h := range where {
@@ -123,7 +133,7 @@ func (a *apart) around(key string, where []*hit, hits []hit) {
 				return
 			}
 			file := s.path + h.name
-			a.versions(key, file, hits)
+			a.versions(key, file)
 			if s.commit >= 0 {
 				a.commit(key, s.commit, file)
 				a.folder(key, s.commit, file)
@@ -132,48 +142,59 @@ func (a *apart) around(key string, where []*hit, hits []hit) {
 	}
 }
 
-// versions takes the secrets that were found alone in other versions of a file
-// or beside it, at whatever time.
-func (a *apart) versions(key, file string, hits []hit) {
+// findAlone lists where secrets stand that were found alone.
+func (a *apart) findAlone(hits []hit) {
 	for i := range hits {
 		h := &hits[i]
 		if h.allowed || h.match.Key.ID != "" || h.match.Rule.Kind != rules.SecretKey {
 			continue
 		}
 		for _, s := range a.p.sites[h.blob.num] {
-			switch {
-			case s.path == file:
-				a.look(key, h.blob.num, s.path, s.commit, sameFile)
-			case path.Dir(s.path) == path.Dir(file):
-				a.look(key, h.blob.num, s.path, s.commit, beside)
-			}
+			a.alone = append(a.alone, addition{h.blob.num, s.path, s.commit})
+		}
+	}
+}
+
+// versions takes the secrets that were found alone in other versions of a file
+// or beside it, at whatever time.
+func (a *apart) versions(key, file string) {
+	for _, s := range a.alone {
+		switch {
+		case s.path == file:
+			a.look(key, s.blob, s.path, s.commit, sameFile)
+		case path.Dir(s.path) == path.Dir(file):
+			a.look(key, s.blob, s.path, s.commit, beside)
 		}
 	}
 }
 
 // commit looks at the message of commit i and at what it added.
 func (a *apart) commit(key string, i int32, file string) {
-	p := a.p
-	a.look(key, p.graph.nodes[i].num, "", i, message)
-	c := &choice{graph: p.graph, want: p.store.NewWant()}
-	d := differ{r: p.h.repo, reader: p.reader, choice: c}
-	_ = d.commit(i) // what cannot be read was named by the walk
-	slices.SortFunc(c.added, func(x, y addition) int {
-		dir := func(z addition) int {
-			if path.Dir(z.path) == path.Dir(file) {
-				return 0
+	a.look(key, a.p.graph.nodes[i].num, "", i, message)
+	added, dir, left := a.additions(i), path.Dir(file), maxBeside
+	for _, n := range []nearness{sameFolder, sameCommit} {
+		for _, add := range added {
+			if left > 0 && (path.Dir(add.path) == dir) == (n == sameFolder) {
+				left--
+				a.look(key, add.blob, add.path, i, n)
 			}
-			return 1
 		}
-		return cmp.Or(dir(x)-dir(y), cmp.Compare(x.path, y.path))
-	})
-	for _, add := range c.added[:min(len(c.added), maxBeside)] {
-		n := sameCommit
-		if path.Dir(add.path) == path.Dir(file) {
-			n = sameFolder
-		}
-		a.look(key, add.blob, add.path, i, n)
 	}
+}
+
+// additions are what commit i added, by path: found out once, however many IDs
+// came with it.
+func (a *apart) additions(i int32) []addition {
+	added, ok := a.added[i]
+	if !ok {
+		c := &choice{graph: a.p.graph, want: a.p.store.NewWant()}
+		d := differ{r: a.p.h.repo, reader: a.p.reader, choice: c}
+		_ = d.commit(i) // what cannot be read was named by the walk
+		added = c.added
+		slices.SortFunc(added, func(x, y addition) int { return cmp.Compare(x.path, y.path) })
+		a.added[i] = added
+	}
+	return added
 }
 
 // folder looks at what lies beside a file in commit i.

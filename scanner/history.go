@@ -31,9 +31,7 @@ type history struct {
 	missing map[oid.ID]bool // what objects refer to and the store does not have
 	objects Objects
 
-	past      totals // of what is not read again
-	seals     []seal
-	hotBefore []pack.Num // trees among that, that lead to hits
+	past recalled
 }
 
 // History gives every object of the repository, each once: of all refs, and
@@ -239,10 +237,10 @@ func (h *history) suspects(blobs, dirs []pack.Num) pack.Want {
 		})
 	}
 	marked := h.repo.store.NewWant()
-	for _, t := range slices.Concat(dirs, h.hotBefore) {
+	for _, t := range slices.Concat(dirs, h.past.hot) {
 		marked.Add(t)
 	}
-	queue := slices.Concat(blobs, dirs, h.hotBefore)
+	queue := slices.Concat(blobs, dirs, h.past.hot)
 	for len(queue) > 0 {
 		n := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]

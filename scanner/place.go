@@ -54,7 +54,7 @@ func (h *history) summarize(run *scan) {
 		s.Commits += h.objects.Commits
 		s.Blobs += h.past.Blobs
 		s.Bytes += h.past.Bytes
-		run.seal(h.past.Unopened, h.seals)
+		run.seal(h.past.Unopened, h.past.seals)
 		s.Cache.Objects += h.past.Objects.Total()
 		for _, n := range h.nodes {
 			if len(h.repo.shallow) > 0 && h.repo.shallow[h.repo.store.ID(n.num)] {

@@ -124,9 +124,9 @@ func (res *result) tell(run *scan, hits []hit, repo *Repo) bool {
 	run.note(hits)
 	for _, s := range res.Sights {
 		t := hits[s.Hit]
-		place := Place{Kind: t.blob.Kind, Object: t.blob.ID, Repository: repo.within, Path: s.Path, Staged: s.Staged, Unreachable: s.Unreachable}
-		if s.Commit != nil {
-			place.Commit = commits.get(s.Commit)
+		place := Place{
+			Kind: t.blob.Kind, Object: t.blob.ID, Repository: repo.within, Path: s.Path, Commit: commits.get(s.Commit),
+			Staged: s.Staged, Unreachable: s.Unreachable,
 		}
 		run.groups.add(t, place, s.Order, t.inHead(s.Head))
 	}
@@ -147,8 +147,11 @@ type commitTexts struct {
 	seen   map[oid.ID]*Commit
 }
 
-// get is nil for what is no commit of the store.
+// get is nil for what is no commit of the store, and for no name.
 func (c *commitTexts) get(name []byte) *Commit {
+	if name == nil {
+		return nil
+	}
 	id := oid.FromBytes(name)
 	if old, ok := c.seen[id]; ok {
 		return old
@@ -187,13 +190,30 @@ func (h *history) recall(ctx context.Context) pack.Want {
 	if !ok || ctx.Err() != nil || !store.Intact(k.Marks, m.want) {
 		return nil
 	}
-	if !h.adopt(&k, m) {
-		h.nodes, h.objects, h.past, h.hotBefore = nil, Objects{}, totals{}, nil
+	past := recalled{totals: e.result.Totals}
+	nodes, sense := m.commits(&k)
+	if sense {
+		past.hot, sense = m.all(k.Suspects)
+	}
+	if !sense || !past.withoutHits(&e.result, store, m) {
 		e.forget(e.file.Discard("it contradicts itself"))
 		return nil
 	}
 	e.file.Close()
+	h.past, h.objects = past, past.Objects
+	for _, n := range nodes {
+		if !m.want.Has(n.num) { // else it is read again
+			h.nodes = append(h.nodes, n)
+		}
+	}
 	return m.want
+}
+
+// recalled is what is known of objects that are not read again.
+type recalled struct {
+	totals
+	seals []seal
+	hot   []pack.Num // trees that lead, or may lead, to hits
 }
 
 // merge matches remembered names with a store.
@@ -217,42 +237,40 @@ func newMerge(store *pack.Store, raw []byte) (m *merge, ok bool) {
 	return m, len(raw) == 0
 }
 
-// adopt takes over what is known. It reports whether that makes sense.
-func (h *history) adopt(k *known, m *merge) bool {
-	h.past = h.repo.earlier.result.Totals
-	return h.adoptHits(m) && h.adoptCommits(k, m) && h.adoptSuspects(k, m)
-}
-
-// adoptHits takes what hit from what was counted, as it is read again.
-func (h *history) adoptHits(m *merge) bool {
-	for _, o := range h.repo.earlier.result.Objects {
-		num, found := h.repo.store.Lookup(o.Name)
+// withoutHits takes what hit from what was counted, as it is read again, and
+// reports whether it can be.
+func (past *recalled) withoutHits(res *result, store *pack.Store, m *merge) bool {
+	again := map[string]bool{}
+	for _, o := range res.Objects {
+		num, found := store.Lookup(o.Name)
 		if !found || m.want.Has(num) {
 			return false
 		}
 		m.want.Add(num)
+		id := oid.FromBytes(o.Name)
+		again[id.String()] = true
 		if o.Kind.counted() {
-			h.past.Blobs--
-			h.past.Bytes -= int64(o.Size)
+			past.Blobs--
+			past.Bytes -= int64(o.Size)
 		}
 		switch o.Kind {
 		case CommitText:
-			h.past.Objects.Commits--
+			past.Objects.Commits--
 		case TagText:
-			h.past.Objects.Tags--
+			past.Objects.Tags--
 		case FileName:
-			h.past.Objects.Trees--
+			past.Objects.Trees--
 		default:
-			h.past.Objects.Blobs--
+			past.Objects.Blobs--
 		}
 	}
-	h.objects = h.past.Objects
-	h.seals = h.repo.earlier.result.Seals
-	for _, o := range h.repo.earlier.result.Objects {
-		name := oid.FromBytes(o.Name)
-		h.seals = slices.DeleteFunc(h.seals, func(s seal) bool { return strings.HasPrefix(s.What, name.String()) })
+	for _, s := range res.Seals {
+		if object, _, _ := strings.Cut(s.What, "!"); again[object] {
+			past.Unopened--
+		} else {
+			past.seals = append(past.seals, s)
+		}
 	}
-	h.past.Unopened -= int64(len(h.repo.earlier.result.Seals) - len(h.seals))
 	return true
 }
 
@@ -274,34 +292,28 @@ func (m *merge) all(places []int32) (list []pack.Num, ok bool) {
 	return list, true
 }
 
-func (h *history) adoptCommits(k *known, m *merge) bool {
+// commits are the remembered commits; ok is false when they make no sense.
+func (m *merge) commits(k *known) (nodes []node, ok bool) {
 	if len(k.Trees) != len(k.Commits) || len(k.When) != len(k.Commits) || len(k.Degrees) != len(k.Commits) {
-		return false
+		return nil, false
 	}
 	parents, ok := m.all(k.Parents)
 	if !ok {
-		return false
+		return nil, false
 	}
 	for i, c := range k.Commits {
 		n := node{tree: pack.None, when: k.When[i]}
 		degree := int(k.Degrees[i])
 		if n.num, ok = m.num(c); !ok || degree > len(parents) {
-			return false
+			return nil, false
 		}
 		if k.Trees[i] != noTree {
 			if n.tree, ok = m.num(k.Trees[i]); !ok {
-				return false
+				return nil, false
 			}
 		}
 		n.parents, parents = parents[:degree:degree], parents[degree:]
-		if !m.want.Has(n.num) { // else it is read again
-			h.nodes = append(h.nodes, n)
-		}
+		nodes = append(nodes, n)
 	}
-	return len(parents) == 0
-}
-
-func (h *history) adoptSuspects(k *known, m *merge) (ok bool) {
-	h.hotBefore, ok = m.all(k.Suspects)
-	return ok
+	return nodes, len(parents) == 0
 }

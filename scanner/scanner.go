@@ -217,7 +217,8 @@ const flushEvery = 512
 // part reads one part.
 func (run *scan) part(ctx context.Context, p Part) {
 	w := worker{set: run.set, allow: run.allow, budget: &run.budget}
-	defer func() { run.flush(&w) }()
+	defer run.flush(&w)
+	seen := 0
 	for b, err := range p(ctx) {
 		if ctx.Err() != nil {
 			return
@@ -228,7 +229,7 @@ func (run *scan) part(ctx context.Context, p Part) {
 			w.look(&b)
 			w.open(ctx, &b)
 		}
-		if (w.blobs+w.skipped)%flushEvery == 0 {
+		if seen++; seen%flushEvery == 0 {
 			run.flush(&w)
 		}
 	}
@@ -246,6 +247,11 @@ type worker struct {
 	// is rebuilt from a clean one is looked at only where it changed.
 	marked map[pack.Num]bool
 
+	tally
+}
+
+// tally is what a worker has not told yet.
+type tally struct {
 	blobs, bytes, files int64
 	hits                []hit
 	skips               []Skip
@@ -400,7 +406,7 @@ func (run *scan) flush(w *worker) {
 	run.sum.Unopened += w.sealed
 	run.sum.Seals = keepFirst(append(run.sum.Seals, w.seals...))
 	run.hits = append(run.hits, w.hits...)
-	*w = worker{set: w.set, allow: w.allow, budget: w.budget, matches: w.matches, changed: w.changed, marked: w.marked}
+	w.tally = tally{}
 }
 
 // skip counts something that a source found out to be unreadable.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,9 +12,6 @@ import (
 	"github.com/keyquench/keyquench/scanner"
 	"github.com/spf13/cobra"
 )
-
-// errIgnored: a finding is not to be reported.
-var errIgnored = errors.New("ignored")
 
 // ignored reads lists of findings that are not to be reported.
 func (p *program) ignored(paths []string) (*ignore.List, error) {
@@ -52,34 +50,24 @@ func (p *program) baselineCommand() *cobra.Command {
 		Example: baselineExamples,
 		Args:    atMostOnePath("baseline"),
 		RunE: func(c *cobra.Command, args []string) error {
-			choice, err := f.check(c.Flags(), p.now())
-			if err != nil {
-				return err
-			}
-			path, given := ".", len(args) == 1
-			if given {
-				path = args[0]
-			}
-			t, err := p.openTarget(c.Context(), path, given, &f, choice)
-			if err != nil {
-				return err
-			}
-			defer t.close()
-			var entries []ignore.Entry
-			set := rules.Default()
-			sum, err := p.read(c.Context(), t, &f, set, func(x scanner.Finding) error {
-				entries = append(entries, ignore.Entry{Fingerprint: x.Fingerprint, Reason: x.Rule.ID + " " + report.Safe(x.Key.ID)})
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			if sum.Incomplete() {
-				return hinted{errors.New("not everything was read: a baseline of a part would hide nothing and promise much"), "keyquench scan names what was skipped"}
-			}
-			return ignore.Write(p.out, entries)
+			return p.onTarget(c, args, &f, func(t *target) error { return p.baseline(c.Context(), t, &f) })
 		},
 	}
 	f.addTarget(c.Flags())
 	return c
+}
+
+func (p *program) baseline(ctx context.Context, t *target, f *scanFlags) error {
+	var entries []ignore.Entry
+	sum, err := p.read(ctx, t, f, rules.Default(), func(x scanner.Finding) error {
+		entries = append(entries, ignore.Entry{Fingerprint: x.Fingerprint, Reason: x.Rule.ID + " " + report.Safe(x.Key.ID)})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if sum.Incomplete() {
+		return hinted{errors.New("not everything was read: a baseline of a part would hide nothing and promise much"), "keyquench scan names what was skipped"}
+	}
+	return ignore.Write(p.out, entries)
 }

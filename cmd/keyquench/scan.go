@@ -32,34 +32,39 @@ func (p *program) scanCommand() *cobra.Command {
 		Example: scanExamples,
 		Args:    atMostOnePath("scan"),
 		RunE: func(c *cobra.Command, args []string) error {
-			choice, err := f.check(c.Flags(), p.now())
-			if err != nil {
-				return err
-			}
-			path, given := ".", len(args) == 1
-			if given {
-				path = args[0]
-			}
-			switch {
-			case f.staged:
-				defer debug.SetGCPercent(debug.SetGCPercent(stagedGC))
-			case f.worktree && !f.history:
-				defer debug.SetGCPercent(debug.SetGCPercent(filesGC))
-			}
-			// Compiling the rules takes as long as opening a repository.
-			var wg sync.WaitGroup
-			wg.Go(func() { rules.Default() })
-			defer wg.Wait()
-			t, err := p.openTarget(c.Context(), path, given, &f, choice)
-			if err != nil {
-				return err
-			}
-			defer t.close()
-			return p.scan(c.Context(), t, &f)
+			return p.onTarget(c, args, &f, func(t *target) error { return p.scan(c.Context(), t, &f) })
 		},
 	}
 	f.add(c.Flags())
 	return c
+}
+
+// onTarget opens what a command's arguments and flags mean, for do.
+func (p *program) onTarget(c *cobra.Command, args []string, f *scanFlags, do func(*target) error) error {
+	choice, err := f.check(c.Flags(), p.now())
+	if err != nil {
+		return err
+	}
+	path, given := ".", len(args) == 1
+	if given {
+		path = args[0]
+	}
+	switch {
+	case f.staged:
+		defer debug.SetGCPercent(debug.SetGCPercent(stagedGC))
+	case f.worktree && !f.history:
+		defer debug.SetGCPercent(debug.SetGCPercent(filesGC))
+	}
+	// Compiling the rules takes as long as opening a repository.
+	var wg sync.WaitGroup
+	wg.Go(func() { rules.Default() })
+	defer wg.Wait()
+	t, err := p.openTarget(c.Context(), path, given, f, choice)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	return do(t)
 }
 
 // atMostOnePath refuses more than one argument of a command.
@@ -99,12 +104,16 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 	if err != nil {
 		return err
 	}
+	count := 0
 	sum, err := p.read(ctx, t, f, set, func(x scanner.Finding) error {
 		if ignored.Has(x.Fingerprint) {
-			return errIgnored
+			count++
+			return nil
 		}
 		return w.Finding(x)
 	})
+	sum.Findings -= count
+	sum.Ignored = count
 	if err != nil {
 		// A reader of JSON learns from the summary that this is not all.
 		sum.Skipped++
@@ -128,18 +137,7 @@ func (p *program) read(ctx context.Context, t *target, f *scanFlags, set *rules.
 		stop = startProgress(p.errOut, s.Meter, t.objects).stop
 	}
 	defer stop()
-	ignored := 0
-	sum, err := s.Scan(ctx, func(x scanner.Finding) error {
-		err := found(x)
-		if errors.Is(err, errIgnored) {
-			ignored++
-			return nil
-		}
-		return err
-	}, t.sources...)
-	sum.Findings -= ignored
-	sum.Ignored = ignored
-	return sum, err
+	return s.Scan(ctx, found, t.sources...)
 }
 
 // finish writes the summary and chooses the exit code.

@@ -70,15 +70,11 @@ func (d *Decoder) Zlib(dst, src []byte) (consumed int, err error) {
 // streams whose compressed bytes were compared with another one.
 func (d *Decoder) ZlibUnsummed(dst, src []byte) (consumed int, err error) {
 	s, err := open(src)
+	if err == nil {
+		err = d.whole(&s, dst)
+	}
 	if err != nil {
 		return 0, err
-	}
-	out, err := d.inflate(&s, dst)
-	switch {
-	case err != nil:
-		return 0, err
-	case out != len(dst):
-		return 0, ErrSize
 	}
 	n := s.used() + adler32.Size
 	if n > len(src) {
@@ -90,14 +86,19 @@ func (d *Decoder) ZlibUnsummed(dst, src []byte) (consumed int, err error) {
 // Raw is Zlib for a stream of DEFLATE alone, without head and checksum.
 func (d *Decoder) Raw(dst, src []byte) (consumed int, err error) {
 	s := stream{in: src}
-	out, err := d.inflate(&s, dst)
-	switch {
-	case err != nil:
+	if err := d.whole(&s, dst); err != nil {
 		return 0, err
-	case out != len(dst):
-		return 0, ErrSize
 	}
 	return s.used(), nil
+}
+
+// whole decodes a DEFLATE stream that fills dst.
+func (d *Decoder) whole(s *stream, dst []byte) error {
+	out, err := d.inflate(s, dst)
+	if err == nil && out != len(dst) {
+		err = ErrSize
+	}
+	return err
 }
 
 // Prefix decompresses the first len(dst) bytes of the stream at the start of
