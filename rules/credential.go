@@ -10,6 +10,8 @@ const (
 	smtpLen = 44
 	// gitWindow is how far from a CodeCommit password its user name may stand.
 	gitWindow = 600
+	// maxGit is the width of the widest CodeCommit password, escapes included.
+	maxGit = 300
 	// accountLen is the length of an account number.
 	accountLen = 12
 	// maxUser is the length of the longest IAM user name.
@@ -68,7 +70,7 @@ func distance(aStart, aEnd, bStart, bEnd int) int {
 func (f *finder) gitPassword(seg segment) {
 	sp := f.set.git.spec
 	end, pads := f.padding(seg.end, 2)
-	if pads != 1 {
+	if pads != 1 || seg.end-seg.start > maxGit {
 		return
 	}
 	lo, hi := max(0, seg.start-gitWindow), min(len(f.data), end+gitWindow)

@@ -13,12 +13,17 @@ var (
 	upperDigit  = anchor.NewClass("A-Z0-9")
 	alnumClass  = anchor.NewClass("A-Za-z0-9")
 	base64Class = anchor.NewClass("A-Za-z0-9+/")
+	urlClass    = anchor.NewClass("-A-Za-z0-9_")
 	hexClass    = anchor.NewClass("0-9A-Fa-f")
-	// runClass is base64's alphabet and the bytes that escapes of its slash and
-	// plus are written with, so an escaped value is still one run.
+	// runClass is base64's alphabet and the bytes that escapes of it are written
+	// with, so an escaped value is still one run.
 	runClass = anchor.NewClass(`A-Za-z0-9+/\%&#;`)
 
-	anchors = anchor.NewPair(anchor.NewRuns(upperDigit, keyIDLen), anchor.NewRuns(runClass, minRun))
+	// prefixEnds are the first and the last letter of a key ID's prefix, as they
+	// are and in UTF-16: all begin and end with an A.
+	prefixEnds = anchor.NewEnds('A', prefixLen-1, widePrefixLen-1)
+
+	anchors = anchor.NewPair(anchor.NewRuns(upperDigit, minTail), anchor.NewRuns(runClass, minRun))
 )
 
 // The classes of anchors.
@@ -29,6 +34,7 @@ const (
 
 const (
 	secretLen = 40
+	prefixLen = 4
 	// maxSymbols is how many of + and / a secret key may hold. One in 32 is
 	// expected; more than 10 of 40 has a chance of 1e-8, and is a path.
 	maxSymbols = 10

@@ -17,6 +17,8 @@ const (
 	minToken = 100
 	// maxToken is several times the longest session token seen.
 	maxToken = 16 << 10
+	// maxValue is the width of the widest value but a token, escapes included.
+	maxValue = 400
 	// maxKept bounds the entries a finder keeps between two buffers, so that one
 	// odd buffer does not hold its memory for ever.
 	maxKept = 1 << 12
@@ -65,9 +67,12 @@ type finder struct {
 	smtp      []Match // waits for its context, which may be an ID found later
 	ready     []Match // needs nothing more
 	buf       []byte
-	block     block // the last block of base64 that a mark was seen in
-	decodedTo int   // the end of the last block in which something was found
-	mark      bool  // the mark of a value that much of the buffer decides on
+	block     block         // the last block of base64 that a mark was seen in
+	decodedTo int           // the end of the last block in which something was found
+	mark      bool          // the mark of a value that much of the buffer decides on
+	wideTo    [unitWide]int // how far UTF-16 was undone, by where characters begin
+	inPieces  bool          // a key ID seems to stand in pieces
+	joined    bool          // and they were put together
 	// segment is scanSegment bound once, so that a scan allocates no closure.
 	segment func(segment) bool
 }
@@ -78,13 +83,20 @@ func (s *Set) finder(data []byte, depth int) *finder {
 		f = &finder{set: s}
 		f.segment = f.scanSegment
 	}
-	f.data, f.depth = data, depth
+	f.depth = depth
+	f.reset(data)
 	return f
+}
+
+// reset makes the finder look at data, with what it found so far kept.
+func (f *finder) reset(data []byte) {
+	f.data, f.decodedTo, f.block, f.mark = data, 0, block{}, false
+	f.wideTo, f.inPieces, f.joined = [unitWide]int{}, false, false
 }
 
 // release hands the memory back, without anything of the buffer in it.
 func (f *finder) release() {
-	f.data, f.decodedTo, f.block, f.mark = nil, 0, block{}, false
+	f.reset(nil)
 	f.runs.Start(anchors, nil)
 	f.ids = emptied(f.ids)
 	f.encoded = emptied(f.encoded)
@@ -130,12 +142,20 @@ func (f *finder) scanSegment(seg segment) bool {
 		f.scanEncoded(seg)
 	}
 	n := seg.n
+	if seg.esc != 0 && n >= keyIDLen {
+		f.escapedIDs(seg)
+	}
+	if seg.end-seg.start > maxValue && n < minToken {
+		return true
+	}
 	if f.set.secret != nil {
 		switch {
 		case n >= secretLen-1 && n <= secretLen+2 || n == secretLen+1+keyIDLen:
 			f.scanSecret(seg)
 		case n >= minEncoded && n <= maxEncoded && f.depth > 0:
-			f.encodedSecret(seg)
+			f.encodedSecret(seg, "base64")
+		case (n == 2*secretLen || n == 2*secretLen+2) && f.depth > 0:
+			f.encodedSecret(seg, "hex")
 		}
 	}
 	switch {

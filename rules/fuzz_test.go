@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -64,6 +65,12 @@ func FuzzFind(f *testing.F) {
 	f.Add([]byte(`\\\\\\\\\\\\\\\\\\u00`))
 	f.Add([]byte("%25252525252525252525252525252525252F"))
 	f.Add([]byte(strings.Repeat("QUtJQ", 40)))
+	f.Add([]byte("\xff\xfe" + widened(id+" "+secret)))
+	f.Add([]byte("x" + widened(id) + "\x00y" + widened(secret)))
+	f.Add([]byte(hex.EncodeToString([]byte(id + " " + secret))))
+	f.Add([]byte(`k = "` + id[:9] + `" + "` + id[9:] + `", "` + secret[:7] + "\" .\n '" + secret[7:] + `'`))
+	f.Add([]byte(`k = "` + id[:2] + `"+"` + id[2:] + "\"\n" + secret[:7] + "=\r\n" + secret[7:]))
+	f.Add([]byte(`\u0041` + id[1:] + "%41%4B%49%41" + id[4:] + "&#65;" + id[1:] + "\n" + secret))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		set := Default()
 		got := set.Find(nil, data)
@@ -79,7 +86,7 @@ func FuzzFind(f *testing.F) {
 				t.Errorf("match %d starts before match %d", i, i-1)
 			}
 		}
-		want := [2][][2]int{idClass: runsSlow(upperDigit, data, keyIDLen), longClass: runsSlow(runClass, data, minRun)}
+		want := [2][][2]int{idClass: runsSlow(upperDigit, data, minTail), longClass: runsSlow(runClass, data, minRun)}
 		if got := runsFast(data); !reflect.DeepEqual(got, want) {
 			t.Errorf("runs = %v, want %v", got, want)
 		}
@@ -98,9 +105,9 @@ func checkMatch(t *testing.T, data []byte, m *Match) {
 	}
 	checkPlace(t, data, m.Start, m.End, main, m.Encoding)
 	if m.TokenEnd > 0 {
-		enc := "escaped" // of the token nothing is said but its place
-		if m.Encoding == "base64" {
-			enc = m.Encoding
+		enc := m.Encoding
+		if enc == "" {
+			enc = "escaped" // of the token nothing is said but its place
 		}
 		checkPlace(t, data, m.TokenStart, m.TokenEnd, m.Key.Token.Reveal(), enc)
 	}
@@ -127,18 +134,23 @@ func checkPlace(t *testing.T, data []byte, start, end int, text, enc string) {
 		if string(part) != text {
 			t.Errorf("the bytes at [%d:%d] are not the text", start, end)
 		}
-	case "base64":
-		// The last character's value has to be known, the decoding is tested
-		// elsewhere: here only that the place is as long as the text needs.
-		if len(part) < len(text) {
-			t.Errorf("%d bytes of base64 for a text of %d", len(part), len(text))
-		}
-	default:
+	case "percent", "json", "html", "mixed", "escaped":
 		plain := appendText(nil, data, start, end)
 		if got := string(plain); got != strings.TrimRight(text, "=") {
 			t.Errorf("the bytes at [%d:%d], read without escapes, are not the text", start, end)
 		}
+	default:
+		// The text was decoded, which is tested elsewhere: here only that the
+		// place is as long as the text needs.
+		if len(part) < len(text) {
+			t.Errorf("%d bytes of %s for a text of %d", len(part), enc, len(text))
+		}
 	}
+}
+
+// widened is text in UTF-16, ASCII only.
+func widened(text string) string {
+	return strings.Join(strings.Split(text, ""), "\x00") + "\x00"
 }
 
 // Hostile buffers must cost time in proportion to their length: sixteen times
@@ -180,6 +192,16 @@ func TestFindIsLinear(t *testing.T) {
 		"labels":           func(n int) string { return strings.Repeat("aws_secret_access_key=", n/22) },
 		"user names":       func(n int) string { return strings.Repeat("-at-12345678901", n/15) },
 		"literals":         func(n int) string { return strings.Repeat("amzn.mws.", n/9) },
+		"wide marks":       func(n int) string { return strings.Repeat("A\x00K\x00I\x00", n/6) },
+		"wide IDs":         func(n int) string { return strings.Repeat(widened(id+" "), n/42) },
+		"digits":           func(n int) string { return strings.Repeat("414b4941", n/8) },
+		"digits on lines":  func(n int) string { return strings.Repeat(strings.Repeat("414b4941", 8)+"\n", n/65) },
+		"IDs in digits":    func(n int) string { return strings.Repeat(hex.EncodeToString([]byte(id+" ")), n/42) },
+		"joints":           func(n int) string { return strings.Repeat(`A"+"`, n/4) + id },
+		"prefixes":         func(n int) string { return strings.Repeat(`AKIA"+"`, n/7) },
+		"tails":            func(n int) string { return strings.Repeat(`"`+id[4:], n/17) },
+		"URL-safe":         func(n int) string { return strings.Repeat("QUtJQ_", n/6) },
+		"spaces":           func(n int) string { return strings.Repeat(`A"`+strings.Repeat(" ", maxJoint), n/(maxJoint+2)) + id },
 		"literals in runs": func(n int) string { return strings.Repeat("bedrock-api-key-"+secret, n/56) },
 		"session tokens": func(n int) string {
 			return many(n, func() string {

@@ -16,8 +16,8 @@ func TestGlanceOverlooksNoMark(t *testing.T) {
 			all = append(all, m.text)
 		}
 	}
-	if len(all) != 12 {
-		t.Errorf("%d marks, want 3 of each prefix", len(all))
+	if len(all) != 4*(3+3+9)+5 {
+		t.Errorf("%d marks, want those of each prefix in base64, UTF-16 in base64 and hexadecimal", len(all))
 	}
 	seen, overlooked := 0, 0
 	for range 200_000 {

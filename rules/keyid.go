@@ -9,7 +9,7 @@ func (f *finder) scanID(start, end int) {
 	sp := f.set.keyID.spec
 	id := end - keyIDLen
 	text := f.data[id:end]
-	if text[0] != 'A' || !slices.Contains(sp.Prefixes, string(text[:4])) || !escapeBefore(f.data, start, id) {
+	if !f.set.isPrefix(text[0], text[1], text[2], text[3]) || !escapeBefore(f.data, start, id) {
 		return
 	}
 	if sp.placeholderTail(text[4:]) {
@@ -23,6 +23,11 @@ func (f *finder) scanID(start, end int) {
 		}
 	}
 	f.ids = append(f.ids, hit)
+}
+
+// isPrefix tells whether key IDs begin with the four letters.
+func (s *Set) isPrefix(a, b, c, d byte) bool {
+	return a == 'A' && slices.Contains(s.keyID.spec.Prefixes, string([]byte{a, b, c, d}))
 }
 
 // legacyTail tells whether tail can belong to an ID of the first years: no
@@ -67,4 +72,30 @@ func escapeBefore(data []byte, start, id int) bool {
 		return twice || data[start-1] == 'u' && start > 1 && data[start-2] == '\\'
 	}
 	return false
+}
+
+// escapedIDs keeps the key IDs of a segment that are written with escapes, all
+// of it or some: what stands there as it is, scanID has seen.
+func (f *finder) escapedIDs(seg segment) {
+	if f.set.keyID == nil {
+		return
+	}
+	sp := f.set.keyID.spec
+	text := appendText(f.buf[:0], f.data, seg.start, seg.end)
+	f.buf = text[:0]
+	for n, at := 0, seg.start; n < len(text); {
+		end := n
+		for end < len(text) && !isSymbol(text[end]) {
+			end++
+		}
+		start := at
+		at = f.skip(at, min(end+1, len(text))-n)
+		if part := text[n:end]; len(part) == keyIDLen && f.set.isPrefix(part[0], part[1], part[2], part[3]) &&
+			ValidKeyID(string(part)) && !sp.placeholderTail(part[4:]) {
+			if stop := f.skip(start, keyIDLen); stop-start > keyIDLen {
+				f.encoded = append(f.encoded, idHit{start: start, end: stop, text: string(part), enc: seg.esc.name()})
+			}
+		}
+		n = end + 1
+	}
 }

@@ -10,6 +10,7 @@ func (s *Set) Loose(dst []Candidate, data []byte) []Candidate {
 	f := s.finder(data, maxDepth)
 	defer f.release()
 	f.scan()
+	f.join()
 	for i := range f.secrets {
 		h := &f.secrets[i]
 		dst = append(dst, Candidate{

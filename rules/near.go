@@ -3,11 +3,11 @@ package rules
 // markReach is how far apart two bytes can stand and still decide together whether
 // one place of a buffer is a mark. The widest decision is that on a CodeCommit
 // password: its user name ends gitWindow before or behind it (600), the password
-// has 44 characters of which at most maxSymbols are escapes of up to 21 bytes
-// (244), a name has 64. Labels and words near a secret key need 2 × 256 and the
-// key as much. Where a segment of base64 characters begins is settled by the 24
-// bytes before it. Rules that look at more, as those of long tokens do, have a
-// mark that is smaller: how the value begins.
+// is at most maxGit wide (300), a name has 64. Labels and words near a secret key
+// need 2 × 256 and the key maxValue (400). What is written in pieces has a mark
+// that is smaller: a piece and what joins it. Where a segment of base64 characters
+// begins is settled by the 24 bytes before it. Rules that look at more, as those
+// of long tokens do, have a mark that is smaller: how the value begins.
 const markReach = 1024
 
 // Span is a half-open range of bytes of a buffer.
@@ -45,8 +45,7 @@ func (s *Set) CleanNear(data []byte, changed []Span) bool {
 		for i++; i < len(changed) && changed[i].Start-markReach <= hi; i++ {
 			hi = changed[i].End + markReach
 		}
-		f.data = data[max(lo, 0):min(hi, len(data))]
-		f.decodedTo, f.block = 0, block{}
+		f.reset(data[max(lo, 0):min(hi, len(data))])
 		f.scan()
 		if f.marked() {
 			return false

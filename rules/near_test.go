@@ -80,6 +80,9 @@ func TestCleanNearFollowsCleanThroughChanges(t *testing.T) {
 			texts = append(texts, []byte(tp.fill(string(text))))
 		}
 	}
+	for _, enc := range encodings() {
+		texts = append(texts, []byte(enc.write(r, rulestest.KeyID(r, "AKIA"), rulestest.Secret(r))))
+	}
 	rounds := 40_000
 	if testing.Short() {
 		rounds = 4_000

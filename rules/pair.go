@@ -28,7 +28,7 @@ const (
 	// rankScore is for the i-th of n secrets and the i-th of n IDs, when the
 	// buffer alternates between them or lists first the ones, then the others.
 	rankScore = 40
-	// formScore is for a base64 value beside a base64 value.
+	// formScore is for two values that are encoded in the same way.
 	formScore = 6
 	// reach is how many secrets on each side of an ID are looked at, so that a
 	// buffer full of both costs linear time.
@@ -182,7 +182,7 @@ func (p *pairing) score(i, j int) {
 	if (h.start > id.start) == p.idFirst {
 		score += orderScore
 	}
-	if id.enc == "base64" && h.enc == "base64" {
+	if id.enc != "" && id.enc == h.enc {
 		score += formScore
 	}
 	pr := pair{id: p.idOf[i], secret: p.secretOf[j], hit: j, score: score, gap: gap, after: h.start > id.start}

@@ -23,7 +23,7 @@ const (
 	formatVersion = 1
 	// engineVersion changes whenever Find can answer differently for the same
 	// rules, so that results remembered under an older version are not reused.
-	engineVersion = "1"
+	engineVersion = "2"
 	// maxFileBytes bounds a rule file; ours has 6 KB.
 	maxFileBytes = 4 << 20
 	// maxSpan bounds what one rule may look at. A regular expression runs over

@@ -26,7 +26,7 @@ func (e escapes) name() string {
 }
 
 // segment is a stretch of base64 characters as its writer meant them: \/ and
-// %2F and their like are one character, and \n or %3D are no part of it.
+// %2F and %41 and their like are one character, and \n or %3D are no part of it.
 type segment struct {
 	start, end int // in the buffer
 	n          int // characters
@@ -37,9 +37,14 @@ type segment struct {
 	letter bool
 }
 
-// maxEscape bounds the backslashes of one escape: each level of quoting doubles
-// them, and nobody nests five.
-const maxEscape = 16
+const (
+	// maxEscape bounds the backslashes of one escape: each level of quoting
+	// doubles them, and nobody nests five.
+	maxEscape = 16
+	// maxWide is the longest escape that a letter or a digit is read from: a
+	// value of nothing but longer ones would take more than CleanNear looks at.
+	maxWide = 8
+)
 
 // segments calls yield for each segment of data[start:end], a run of the class
 // that takes in the bytes escapes are written with, and stops when it says so.
@@ -108,13 +113,18 @@ func unit(data []byte, i int) (c byte, width int, esc escapes) {
 	case base64Class[b]:
 		return b, 1, 0
 	case b == '\\':
-		return backslash(data, i)
+		c, width, esc = backslash(data, i)
 	case b == '%':
-		return percent(data, i)
+		c, width, esc = percent(data, i)
 	case b == '&':
-		return entity(data, i)
+		c, width, esc = entity(data, i)
+	default:
+		return 0, 1, 0
 	}
-	return 0, 1, 0
+	if width > maxWide && alnumClass[c] {
+		c = 0
+	}
+	return c, width, esc
 }
 
 func backslash(data []byte, i int) (c byte, width int, esc escapes) {
@@ -129,13 +139,12 @@ func backslash(data []byte, i int) (c byte, width int, esc escapes) {
 	case b == '/':
 		return '/', k + 1 - i, escJSON
 	case b == 'u' && isHex(data, k+1, 4):
-		c = 0
 		if data[k+1] == '0' && data[k+2] == '0' {
-			c = slashOrPlus(data[k+3], data[k+4])
+			c = escaped(data[k+3], data[k+4])
 		}
 		return c, k + 5 - i, escJSON
 	case b == 'x' && isHex(data, k+1, 2):
-		return slashOrPlus(data[k+1], data[k+2]), k + 3 - i, escJSON
+		return escaped(data[k+1], data[k+2]), k + 3 - i, escJSON
 	case letterEscape(b):
 		return 0, k + 1 - i, 0
 	}
@@ -151,32 +160,59 @@ func percent(data []byte, i int) (c byte, width int, esc escapes) {
 	if !isHex(data, at, 2) {
 		return 0, 1, 0
 	}
-	return slashOrPlus(data[at], data[at+1]), at + 2 - i, escPercent
+	return escaped(data[at], data[at+1]), at + 2 - i, escPercent
 }
 
+// entity reads &#65; &#x41; and the two names that base64 has use for.
 func entity(data []byte, i int) (c byte, width int, esc escapes) {
 	const longest = 8 // &#x002F;
 	semi := bytes.IndexByte(data[i:min(len(data), i+longest+1)], ';')
 	if semi < 0 {
 		return 0, 1, 0
 	}
-	switch name := data[i+1 : i+semi]; string(bytes.ToLower(name)) {
-	case "#47", "#x2f", "sol":
+	name := data[i+1 : i+semi]
+	switch {
+	case len(name) > 2 && name[0] == '#' && name[1]|0x20 == 'x':
+		c = charOf(name[2:], 16)
+	case len(name) > 1 && name[0] == '#':
+		c = charOf(name[1:], 10)
+	case bytes.EqualFold(name, []byte("sol")):
 		c = '/'
-	case "#43", "#x2b", "plus":
+	case bytes.EqualFold(name, []byte("plus")):
 		c = '+'
 	}
 	return c, semi + 1, escHTML
 }
 
-func slashOrPlus(hi, lo byte) byte {
-	switch {
-	case hi == '2' && lo|0x20 == 'f':
-		return '/'
-	case hi == '2' && lo|0x20 == 'b':
-		return '+'
+// charOf is the base64 character whose code the digits are, 0 for any other.
+func charOf(digits []byte, base int) byte {
+	n := 0
+	for _, b := range digits {
+		d := digit(b)
+		if d >= base {
+			return 0
+		}
+		n = min(n*base+d, 0xff)
+	}
+	if base64Class[n] {
+		return byte(n)
 	}
 	return 0
+}
+
+// escaped is the base64 character with the two hexadecimal digits as its code,
+// 0 for any other.
+func escaped(hi, lo byte) byte { return charOf([]byte{hi, lo}, 16) }
+
+// digit is the value of a hexadecimal digit; anything else is over all bases.
+func digit(b byte) int {
+	switch {
+	case '0' <= b && b <= '9':
+		return int(b - '0')
+	case 'a' <= b|0x20 && b|0x20 <= 'f':
+		return int(b|0x20-'a') + 10
+	}
+	return 99
 }
 
 func letterEscape(b byte) bool {

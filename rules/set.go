@@ -58,6 +58,9 @@ func (s *Set) find(dst []Match, data []byte, depth int) []Match {
 
 // appendMatches is the second stage, sorted.
 func (f *finder) appendMatches(dst []Match) []Match {
+	if len(f.ids) > 0 {
+		f.join() // the secret of one may stand in pieces
+	}
 	first := len(dst)
 	dst = f.matches(dst)
 	slices.SortStableFunc(dst[first:], func(a, b Match) int {
@@ -101,6 +104,7 @@ func (s *Set) add(rule *Rule) error {
 // test of its own bytes and their neighbours.
 func (f *finder) scan() {
 	f.scanRuns()
+	f.scanPrefixes()
 	for _, rule := range f.set.searched {
 		for _, lit := range rule.text.literals {
 			for at := lit.Next(f.data, 0); at >= 0; at = lit.Next(f.data, at) {
@@ -108,6 +112,12 @@ func (f *finder) scan() {
 				at = max(at+1, f.textMatch(rule, at))
 			}
 		}
+	}
+	// Those written out come first: which of several IDs was first decides where
+	// nothing else does.
+	f.ids = append(f.ids, f.encoded...)
+	if f.inPieces {
+		f.join()
 	}
 }
 
@@ -117,17 +127,31 @@ func (f *finder) scanRuns() {
 		class, start, end := f.runs.Next()
 		switch class {
 		case idClass:
-			if f.set.keyID != nil {
+			switch {
+			case f.set.keyID == nil:
+			case end-start >= keyIDLen:
 				f.scanID(start, end)
+			default:
+				f.scanTail(start, end)
 			}
 		case longClass:
 			f.scanLong(start, end)
 		default:
-			// Those written out come first: which of several IDs was first decides
-			// where nothing else does.
-			f.ids = append(f.ids, f.encoded...)
 			return
 		}
+	}
+}
+
+// scanPrefixes looks for key IDs that are no run of their own: in UTF-16, and in
+// pieces.
+func (f *finder) scanPrefixes() {
+	if f.set.keyID == nil {
+		return
+	}
+	f.scanMarked()
+	for at := prefixEnds.Next(f.data, 0); at >= 0; at = prefixEnds.Next(f.data, at+1) {
+		f.scanPiece(at)
+		f.scanWide(at)
 	}
 }
 

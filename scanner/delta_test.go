@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -50,7 +51,7 @@ func editLines(r *rand.Rand, lines, labels []string) []string {
 	at := r.IntN(len(lines))
 	k := newKey(r)
 	insert := func(text ...string) { lines = slices.Insert(lines, min(at, len(lines)), text...) }
-	switch r.IntN(14) {
+	switch r.IntN(22) {
 	default: // all values out: the next change starts from a clean file
 		lines = slices.DeleteFunc(lines, func(l string) bool { return len(l) > 40 && !strings.HasPrefix(l, "line") })
 		insert("a new line")
@@ -84,6 +85,21 @@ func editLines(r *rand.Rand, lines, labels []string) []string {
 	case 7: // blocks in another order
 		cut := r.IntN(len(lines))
 		lines = slices.Concat(lines[cut:], lines[:cut])
+	case 9: // in pieces, which a later edit may part or complete
+		cut := 1 + r.IntN(len(k.id)-1)
+		insert("id = \""+k.id[:cut]+"\" +", "   \""+k.id[cut:]+"\"", "secret = \""+k.secret+"\"")
+	case 10:
+		insert("half \""+k.id[:4+r.IntN(8)]+"\" + \"", k.id[r.IntN(12):]+"\"")
+	case 11:
+		insert("dump " + hex.EncodeToString([]byte(k.id+" "+k.secret)))
+	case 12: // UTF-16, as far as the line goes
+		insert(strings.Join(strings.Split("key "+k.id+" "+k.secret, ""), "\x00"))
+	case 13:
+		var b strings.Builder
+		for _, c := range []byte(k.id + ":" + k.secret) {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+		insert(b.String())
 	case 8:
 		insert("aws_session_token = "+rulestest.Token(r), "key "+rulestest.KeyID(r, "ASIA"))
 	}
