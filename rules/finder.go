@@ -252,9 +252,16 @@ func (f *finder) partOfMore(start, end int) bool {
 		return true
 	}
 	if before == '.' && alnumClass[f.byteAt(start-2)] || after == '.' && alnumClass[f.byteAt(end+1)] {
-		return true
+		return !f.behindID(start)
 	}
 	return lineOfBlock(f.data, start, end)
+}
+
+// behindID tells whether a key ID and a sign end right before data[start], as in
+// the name of a file: ID:secret.txt.
+func (f *finder) behindID(start int) bool {
+	end := start - 1
+	return end >= keyIDLen && f.data[end] > ' ' && !alnumClass[f.data[end]] && ValidKeyID(string(f.data[end-keyIDLen:end]))
 }
 
 func (f *finder) byteAt(i int) byte {

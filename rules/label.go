@@ -173,6 +173,8 @@ func glue(gap []byte, strength int) bool {
 	switch {
 	case bound || lines == 0 && strength == strongLabel:
 		limit = maxGapWords
+	case ids > 0 && strength == otherLabel: // the ID says what it is, and is nearer
+		return false
 	case ids > 0: // the row under a table's head
 		limit = 2
 	case lines == 0:

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"os"
 	"sync"
 	"testing"
 
@@ -23,6 +24,18 @@ func New(t testing.TB, args ...string) *Repo {
 	t.Helper()
 	return gittest.New(t, args...)
 }
+
+// NewAt is New in a directory of the caller's, which need not exist.
+func NewAt(t testing.TB, dir string, args ...string) *Repo {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return gittest.NewAt(t, dir, args...)
+}
+
+// At gives a Repo for a directory that exists, whatever it holds.
+func At(t testing.TB, dir string) *Repo { return gittest.At(t, dir) }
 
 // Conform runs the suite. open gives a fresh Source of the same bytes each
 // time; blobs is how many Blobs it has, at least two.
