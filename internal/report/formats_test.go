@@ -210,7 +210,7 @@ func TestEveryFormatTellsWhatWasNotRead(t *testing.T) {
 		for _, format := range slices.DeleteFunc(Formats(), func(f string) bool { return f == "text" }) { // whose Summarize tells
 			got := written(t, format, Options{Scope: All}, sum)
 			for _, mark := range map[string][]string{
-				"json": {`"complete":false`}, "sarif": {`"executionSuccessful":false`, `"toolExecutionNotifications":[{"descriptor":{"id":"` + told + `","index":-1},"level":"error"`},
+				"json": {`"complete":false`}, "sarif": {`"executionSuccessful":false`, `"toolExecutionNotifications":[{"descriptor":{"id":"` + told + `"},"level":"error"`},
 				"junit": {"<error ", `errors="1"`}, "csv": {"NOT everything was read"}, "html": {"not everything was read", `class="news unsure"`},
 			}[format] {
 				if !strings.Contains(got, mark) {

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
-
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
 )
@@ -45,14 +43,12 @@ func (s *sarifLog) Close(sum scanner.Summary) error {
 	s.text = text{o: s.o, veil: s.veil}
 	// The run is made without results, and they go where it would have them, one
 	// by one: a log is many times as large as what it is made of.
-	log := sarif.NewReport()
-	log.AddRun(s.run(&sum))
-	var frame bytes.Buffer
-	if err := log.Write(&frame); err != nil {
+	frame, err := json.Marshal(sarifReport{sarifVersion, sarifSchema, []sarifRun{s.run(&sum)}})
+	if err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
 	// A key of an object: inside a string its quotes would be escaped.
-	head, tail, ok := bytes.Cut(frame.Bytes(), []byte(`"results":[]`))
+	head, tail, ok := bytes.Cut(frame, []byte(`"results":[]`))
 	if !ok {
 		return errors.New("encode report: the run has no place for results")
 	}
@@ -85,17 +81,13 @@ func (s *sarifLog) write(parts ...[]byte) error {
 }
 
 // run is everything but the results.
-func (s *sarifLog) run(sum *scanner.Summary) *sarif.Run {
-	run := sarif.NewRunWithInformationURI("keyquench", projectURI)
-	driver := run.Tool.Driver
-	if s.o.Version != "" {
-		driver.WithVersion(valid(s.o.Version))
-	}
+func (s *sarifLog) run(sum *scanner.Summary) sarifRun {
+	driver := sarifDriver{Name: "keyquench", Version: valid(s.o.Version), InformationURI: projectURI}
 	s.index = map[string]int{}
 	add := func(r *rules.Rule) {
 		if _, ok := s.index[r.ID]; !ok {
 			s.index[r.ID] = len(s.index)
-			driver.AddRule(descriptor(r))
+			driver.Rules = append(driver.Rules, descriptor(r))
 		}
 	}
 	// All rules, so that logs of different scans name the same.
@@ -112,36 +104,39 @@ func (s *sarifLog) run(sum *scanner.Summary) *sarif.Run {
 		{"limit", "TooManyResults", "More results than a log may have."},
 		{"cache", "CacheProblem", "What earlier scans remembered could not be used."},
 	} {
-		driver.AddNotification(sarif.NewReportingDescriptor().WithID(n[0]).WithName(n[1]).
-			WithShortDescription(said(n[2])).WithFullDescription(said(n[2])).WithHelp(said(n[2])))
+		text := sarifMessage{Text: n[2]}
+		driver.Notifications = append(driver.Notifications, sarifRule{ID: n[0], Name: n[1], ShortDescription: text, FullDescription: text, Help: text})
 	}
-	base := sarif.NewArtifactLocation().WithDescription(sarif.NewTextMessage("The root of the repository or folder that was scanned."))
-	run.WithOriginalUriBaseIds(map[string]sarif.ArtifactLocation{srcRoot: *base})
-	// Columns are in bytes, for which SARIF has no word; where a line is ASCII up
-	// to the key they are the same.
-	run.WithColumnKind("unicodeCodePoints")
-	// Code scanning takes what a category lacks for fixed: a scan of a part must
-	// not close what a scan of all has found.
-	run.WithAutomationDetails(sarif.NewRunAutomationDetails().WithID("keyquench/" + scopeNames[s.o.Scope] + "/"))
-	run.AddInvocation(s.invocation(sum))
-	bag := sarif.NewPropertyBag()
-	bag.Add("target", s.veil.text(s.o.Target)).Add("rules", s.o.Rules).Add("columns", "bytes")
-	bag.Add("allowed", sum.Allowed).Add("ignored", sum.Ignored).Add("known", sum.Known)
-	bag.Add("findings", sum.Findings).Add("bytes", sum.Bytes).Add("seconds", round(sum.Elapsed.Seconds(), 1000))
-	return run.WithProperties(bag)
+	base := sarifArtifact{Description: &sarifMessage{Text: "The root of the repository or folder that was scanned."}}
+	return sarifRun{
+		Tool: sarifTool{driver},
+		// Code scanning takes what a category lacks for fixed: a scan of a part must
+		// not close what a scan of all has found.
+		AutomationDetails:  sarifID{"keyquench/" + scopeNames[s.o.Scope] + "/"},
+		Invocations:        []sarifInvocation{s.invocation(sum)},
+		OriginalURIBaseIDs: map[string]sarifArtifact{srcRoot: base},
+		// Columns are in bytes, for which SARIF has no word; where a line is ASCII up
+		// to the key they are the same.
+		ColumnKind: "unicodeCodePoints",
+		Results:    []sarifResult{},
+		Properties: sarifRunBag{
+			Target: s.veil.text(s.o.Target), Rules: s.o.Rules, Columns: "bytes",
+			Allowed: sum.Allowed, Ignored: sum.Ignored, Known: sum.Known,
+			Findings: sum.Findings, Bytes: sum.Bytes, Seconds: round(sum.Elapsed.Seconds(), 1000),
+		},
+	}
 }
 
 var scopeNames = [...]string{Files: "files", Part: "part-of-history", All: "history", Staged: "staged"}
 
 // invocation tells whether everything was read.
-func (s *sarifLog) invocation(sum *scanner.Summary) *sarif.Invocation {
-	inv := sarif.NewInvocation()
+func (s *sarifLog) invocation(sum *scanner.Summary) sarifInvocation {
+	inv := sarifInvocation{ExecutionSuccessful: !sum.Incomplete() && len(s.list) <= maxResults, Notifications: []sarifNotification{}}
 	if !s.o.Time.IsZero() {
-		inv.WithEndTimeUtc(s.o.Time.UTC().Format("2006-01-02T15:04:05.000Z"))
+		inv.EndTimeUTC = s.o.Time.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
 	say := func(level, id, text string) {
-		ref := sarif.NewReportingDescriptorReference().WithID(id)
-		inv.AddToolExecutionNotification(sarif.NewNotification().WithLevel(level).WithDescriptor(ref).WithMessage(message(text)))
+		inv.Notifications = append(inv.Notifications, sarifNotification{sarifID{id}, level, sarifMessage{Text: text}})
 	}
 	for _, k := range sortedSkips(sum) {
 		say("error", "skipped", literal(s.veil.skipLine(k)))
@@ -158,31 +153,31 @@ func (s *sarifLog) invocation(sum *scanner.Summary) *sarif.Invocation {
 	if sum.Cache.Err != nil {
 		say("note", "cache", literal(Clean(s.veil.over(sum.Cache.Err.Error()))))
 	}
-	return inv.WithExecutionSuccessful(!sum.Incomplete() && len(s.list) <= maxResults)
+	return inv
 }
 
-func (s *sarifLog) result(f *scanner.Finding) *sarif.Result {
+func (s *sarifLog) result(f *scanner.Finding) sarifResult {
 	at := s.locations(f)
-	r := sarif.NewRuleResult(f.Rule.ID).WithRuleIndex(s.index[f.Rule.ID]).WithLevel("error")
-	r.WithMessage(message(s.message(f, len(at)))).WithLocations(at[:1]).WithRelatedLocations(at[1:])
-	r.WithPartialFingerprints(map[string]string{
-		"keyquench/v1": f.Fingerprint,
-		// The only one that code scanning compares. It is meant to be a hash of the
-		// line; the key is what makes two results the same, wherever it stands.
-		"primaryLocationLineHash": f.Fingerprint + ":1",
-	})
-	bag := sarif.NewPropertyBag()
-	bag.Add("kind", kindOf(f)).Add("state", stateOf(f)).Add("keyId", valid(f.Key.ID))
-	bag.Add("account", f.Account).Add("canary", f.Canary).Add("user", s.veil.text(f.User))
-	bag.Add("secret", valid(s.o.secret(f.Key.Secret))).Add("token", valid(s.o.secret(f.Key.Token)))
-	bag.Add("candidates", len(f.Secrets)).Add("placeCount", len(f.Places)).Add("refCount", f.RefCount)
-	refs := make([]string, len(f.Refs))
+	bag := sarifResultBag{
+		Kind: kindOf(f), State: stateOf(f), KeyID: valid(f.Key.ID), Account: f.Account, Canary: f.Canary, User: s.veil.text(f.User),
+		Secret: valid(s.o.secret(f.Key.Secret)), Token: valid(s.o.secret(f.Key.Token)),
+		Candidates: len(f.Secrets), PlaceCount: len(f.Places), RefCount: f.RefCount, Refs: make([]string, len(f.Refs)),
+	}
 	for i, name := range f.Refs {
-		refs[i] = s.veil.text(name)
+		bag.Refs[i] = s.veil.text(name)
 	}
-	bag.Add("refs", refs)
 	if in, known := s.o.inHead(f); known {
-		bag.Add("inHead", in)
+		bag.InHead = &in
 	}
-	return r.WithProperties(bag)
+	return sarifResult{
+		RuleID: f.Rule.ID, RuleIndex: s.index[f.Rule.ID], Level: "error",
+		Message: sarifMessage{Text: s.message(f, len(at))}, Locations: at[:1], RelatedLocations: at[1:],
+		PartialFingerprints: map[string]string{
+			"keyquench/v1": f.Fingerprint,
+			// The only one that code scanning compares. It is meant to be a hash of the
+			// line; the key is what makes two results the same, wherever it stands.
+			"primaryLocationLineHash": f.Fingerprint + ":1",
+		},
+		Properties: bag,
+	}
 }

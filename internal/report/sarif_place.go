@@ -4,15 +4,13 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
-
 	"github.com/keyquench/keyquench/scanner"
 )
 
 // locations are the places of a key. Code scanning opens the first: that is one
 // in the checked-out commit if there is any, or in the work tree, where the line
 // number is of what people see; else the oldest.
-func (s *sarifLog) locations(f *scanner.Finding) (list []*sarif.Location) {
+func (s *sarifLog) locations(f *scanner.Finding) (list []sarifLocation) {
 	first := primary(f)
 	for i := range f.Places {
 		if len(list) == maxLocations {
@@ -29,7 +27,7 @@ func (s *sarifLog) locations(f *scanner.Finding) (list []*sarif.Location) {
 		list = append(list, s.location(f, &f.Places[at], i+1))
 	}
 	if list == nil {
-		return []*sarif.Location{s.location(f, &scanner.Place{}, 1)}
+		return []sarifLocation{s.location(f, &scanner.Place{}, 1)}
 	}
 	return list
 }
@@ -48,7 +46,7 @@ func primary(f *scanner.Finding) int {
 	return 0
 }
 
-func (s *sarifLog) location(f *scanner.Finding, p *scanner.Place, id int) *sarif.Location {
+func (s *sarifLog) location(f *scanner.Finding, p *scanner.Place, id int) sarifLocation {
 	at := &p.At
 	switch {
 	case p.Head != nil && p.Kind == scanner.Content:
@@ -56,24 +54,25 @@ func (s *sarifLog) location(f *scanner.Finding, p *scanner.Place, id int) *sarif
 	case p.WorkTree != nil:
 		at = p.WorkTree
 	}
-	loc := sarif.NewLocation().WithID(id).WithMessage(message(literal(s.placeText(p))))
-	artifact := sarif.NewArtifactLocation().WithURI(s.uri(p)).WithURIBaseID(srcRoot)
-	loc.WithPhysicalLocation(sarif.NewPhysicalLocation().WithArtifactLocation(artifact).WithRegion(region(f, p, at)))
-	if name := objectName(p.Object); name != "" {
-		logical := sarif.NewLogicalLocation().WithName(name).WithKind("git-object").WithFullyQualifiedName(p.Kind.String() + " " + name)
-		loc.AddLogicalLocation(logical)
+	loc := sarifLocation{
+		ID: id, Message: sarifMessage{Text: literal(s.placeText(p))},
+		PhysicalLocation: sarifPhysical{sarifArtifact{URI: s.uri(p), URIBaseID: srcRoot}, region(f, p, at)},
+		Properties:       sarifLocationBag{s.veil.place(p)},
 	}
-	return loc.WithProperties(sarif.NewPropertyBag().Add("place", s.veil.place(p)))
+	if name := objectName(p.Object); name != "" {
+		loc.LogicalLocations = []sarifLogical{{Name: name, FullyQualifiedName: p.Kind.String() + " " + name, Kind: "git-object"}}
+	}
+	return loc
 }
 
 // region is where the key begins, and as far as a value of its rule must reach.
-func region(f *scanner.Finding, p *scanner.Place, at *scanner.Position) *sarif.Region {
-	length := max(f.Rule.MinLen, 1)
-	r := sarif.NewRegion().WithStartLine(max(at.Line, 1)).WithEndLine(max(at.Line, 1))
-	r.WithStartColumn(max(at.Column, 1)).WithEndColumn(max(at.Column, 1) + length)
+func region(f *scanner.Finding, p *scanner.Place, at *scanner.Position) sarifRegion {
+	length, line, column := max(f.Rule.MinLen, 1), max(at.Line, 1), max(at.Column, 1)
+	r := sarifRegion{StartLine: line, EndLine: line, StartColumn: column, EndColumn: column + length}
 	// Names, and objects without a path, have no bytes that a reader could count in.
 	if p.Path != "" && p.Kind != scanner.FileName && p.Kind != scanner.RefName {
-		r.WithByteOffset(max(at.Offset, 0)).WithByteLength(length)
+		offset := max(at.Offset, 0)
+		r.ByteOffset, r.ByteLength = &offset, &length
 	}
 	return r
 }

@@ -3,8 +3,6 @@ package report
 import (
 	"strings"
 
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
-
 	"github.com/keyquench/keyquench/rules"
 )
 
@@ -12,17 +10,19 @@ import (
 const maxDescription = 1024
 
 // descriptor is a rule as code scanning shows it beside a result.
-func descriptor(r *rules.Rule) *sarif.ReportingDescriptor {
-	d := sarif.NewRule(r.ID)
-	d.WithName(pascal(r.ID)).WithShortDescription(said(cut(r.Title, maxDescription))).WithFullDescription(said(cut(r.Description, maxDescription)))
-	d.WithHelpURI(projectURI + "/blob/main/rules/README.md")
-	d.WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel("error"))
-	plain, markdown := help(r)
-	d.WithHelp(sarif.NewMultiformatMessageString().WithText(plain).WithMarkdown(markdown))
-	bag := sarif.NewPropertyBag()
-	bag.Add("precision", "high").Add("problem.severity", "error").Add("security-severity", severity(r))
-	bag.WithTags([]string{"security", "external/cwe/cwe-798", "credentials", "aws"})
-	return d.WithProperties(bag)
+func descriptor(r *rules.Rule) sarifRule {
+	d := sarifRule{
+		ID: r.ID, Name: pascal(r.ID), HelpURI: projectURI + "/blob/main/rules/README.md",
+		ShortDescription:     sarifMessage{Text: cut(r.Title, maxDescription)},
+		FullDescription:      sarifMessage{Text: cut(r.Description, maxDescription)},
+		DefaultConfiguration: &sarifConfiguration{"error"},
+		Properties: &sarifRuleBag{
+			Tags: []string{"security", "external/cwe/cwe-798", "credentials", "aws"}, Precision: "high",
+			ProblemSeverity: "error", SecuritySeverity: severity(r),
+		},
+	}
+	d.Help.Text, d.Help.Markdown = help(r)
+	return d
 }
 
 // severity is in the words of CVSS: what a stranger can do with the value.
@@ -73,15 +73,9 @@ func cut(s string, n int) string {
 	return wholeRunes(s[:n])
 }
 
-func said(text string) *sarif.MultiformatMessageString {
-	return sarif.NewMultiformatMessageString().WithText(text)
-}
-
-// message is a message. What comes from a repository has gone through literal.
-func message(text string) *sarif.Message { return sarif.NewTextMessage(text) }
-
 // markup is what means something in a message: links, placeholders, and the
-// character that takes the meaning away.
+// character that takes the meaning away. What comes from a repository must go
+// through literal.
 var markup = strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`, `{`, `{{`, `}`, `}}`)
 
 // literal is text that a message shows as it is.

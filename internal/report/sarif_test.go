@@ -38,7 +38,7 @@ func indented(t *testing.T, v any) string {
 }
 
 func TestSARIFRulesAreGolden(t *testing.T) {
-	var list []*sarif.ReportingDescriptor
+	var list []sarifRule
 	for _, k := range []rules.Kind{rules.KeyID, rules.SecretKey, rules.SessionToken, rules.Credential} {
 		list = append(list, descriptor(&rules.Rule{ID: "a-" + k.String(), Title: "A <title>", Description: strings.Repeat("é long ", 200), Kind: k}))
 	}
@@ -59,13 +59,17 @@ func TestSARIFFitsTheSchema(t *testing.T) {
 		"sample": written(t, "sarif", o, s.summary, s.findings...), "nothing": written(t, "sarif", Options{}, scanner.Summary{}),
 		"hostile": written(t, "sarif", o, sum, list...), "repository": written(t, "sarif", o, whole, real...),
 	} {
-		log, err := sarif.FromString(doc, sarif.WithStrictValidation())
+		log, err := sarif.FromString(doc)
 		if err != nil {
 			t.Fatal(err)
 		}
+		// What the schema has for fields that are not there, and the library has not.
+		run := log.Runs[0]
+		run.Language, run.Tool.Driver.Language, run.NewlineSequences = "en-US", "en-US", []string{"\n"}
 		if err := log.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		readAgain(t, doc)
 	}
 }
 
@@ -135,10 +139,11 @@ func checkResult(t *testing.T, run *sarif.Run, r *sarif.Result) {
 	}
 }
 
-// Each log read back and written again says the same.
-func TestSARIFRoundTrip(t *testing.T) {
-	s := newSample(t)
-	doc := written(t, "sarif", Options{Scope: All}, s.summary, s.findings...)
+// readAgain sees that a log which the library reads and writes again has all that
+// it had before, beside what the standard takes for granted: no field has a name
+// that is ours alone.
+func readAgain(t *testing.T, doc string) {
+	t.Helper()
 	log, err := sarif.FromString(doc, sarif.WithStrictValidation())
 	if err != nil {
 		t.Fatal(err)
@@ -153,10 +158,31 @@ func TestSARIFRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	g, _ := json.Marshal(got)
-	w, _ := json.Marshal(want)
-	if !bytes.Equal(g, w) {
-		t.Errorf("the log again is\n%s\nwant\n%s", g, w)
+	contains(t, "log", got, want)
+}
+
+// contains sees that all of part is in whole.
+func contains(t *testing.T, at string, whole, part any) {
+	t.Helper()
+	switch p := part.(type) {
+	case map[string]any:
+		w, _ := whole.(map[string]any)
+		for name, v := range p {
+			contains(t, at+"."+name, w[name], v)
+		}
+	case []any:
+		w, _ := whole.([]any)
+		if len(w) != len(p) {
+			t.Errorf("%s has %d elements, want %d", at, len(w), len(p))
+			return
+		}
+		for i, v := range p {
+			contains(t, fmt.Sprintf("%s[%d]", at, i), w[i], v)
+		}
+	default:
+		if whole != part {
+			t.Errorf("%s is %v, want %v", at, whole, part)
+		}
 	}
 }
 
@@ -205,7 +231,7 @@ func TestSARIFPutsWhatIsInHeadFirst(t *testing.T) {
 	w.text.veil = w.veil
 	got := ""
 	for _, l := range w.locations(&f) {
-		got += fmt.Sprintf("%d %s:%d ", l.ID, *l.PhysicalLocation.ArtifactLocation.URI, *l.PhysicalLocation.Region.StartLine)
+		got += fmt.Sprintf("%d %s:%d ", l.ID, l.PhysicalLocation.ArtifactLocation.URI, l.PhysicalLocation.Region.StartLine)
 	}
 	if want := "1 p/2:77 2 p/0:1 3 p/1:2 4 p/3:4 "; got != want {
 		t.Errorf("locations are %q, want %q", got, want)
