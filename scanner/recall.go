@@ -53,7 +53,7 @@ func (res *result) hitAgain(ctx context.Context, run *scan, store *pack.Store) (
 			return nil, false
 		}
 		if kind == pack.Tree {
-			data = oddNames(data, store.Format())
+			data = oddNames(run.set, data, store.Format())
 		}
 		b := Blob{Kind: o.Kind, ID: store.ID(num), Data: data, num: num}
 		w.look(&b)

@@ -1,5 +1,5 @@
 // Package cache keeps what a scan learned in a file, for the next scan of the
-// same thing: sections of Go values, each with its own checksum, so that what is
+// same thing: sections, each a value with a checksum of its own, so that what is
 // not needed is not read. It knows nothing of what they mean.
 //
 // The file is a claim of whoever can write to the directory. It is believed when
@@ -7,10 +7,8 @@
 package cache
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/gob"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -31,9 +29,13 @@ var (
 )
 
 const (
-	magic = "keyquench cache 1\n"
+	// The number changes with the form of any value.
+	magic = "keyquench cache 2\n"
 	// A section begins with its length in eight bytes and its sum.
 	sectionHead = 8 + sha256.Size
+	// maxSection bounds what is read at once. Of the largest repositories we know
+	// it holds the names of all objects, 25 million of 20 bytes.
+	maxSection = 1 << 30
 
 	suffix = ".cache"
 	// keepFor is how long a file that nobody reads is kept, abandonedAfter when
@@ -112,6 +114,9 @@ func (c *File) readHeads(size int64) error {
 		if s.size < 0 || s.size > size-s.at {
 			return cutShort(io.EOF)
 		}
+		if s.size > maxSection {
+			return fmt.Errorf("%w: a section of %d bytes", ErrDamaged, s.size)
+		}
 		c.sections = append(c.sections, s)
 		at = s.at + s.size
 	}
@@ -125,8 +130,8 @@ func cutShort(err error) error {
 	return err
 }
 
-// Read decodes section i into v, a pointer.
-func (c *File) Read(i int, v any) error {
+// Read reads section i into v, whose fields are zero.
+func (c *File) Read(i int, v Value) error {
 	err := c.read(i, v)
 	if err != nil {
 		return c.thrownAway(err)
@@ -134,7 +139,7 @@ func (c *File) Read(i int, v any) error {
 	return nil
 }
 
-func (c *File) read(i int, v any) error {
+func (c *File) read(i int, v Value) error {
 	if i >= len(c.sections) {
 		return cutShort(io.EOF)
 	}
@@ -146,10 +151,7 @@ func (c *File) read(i int, v any) error {
 	if sha256.Sum256(data) != s.sum {
 		return fmt.Errorf("%w: its sum is wrong", ErrDamaged)
 	}
-	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(v); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return nil
+	return decode(data, v)
 }
 
 // Discard removes a file whose content makes no sense to its reader, and gives
@@ -174,7 +176,7 @@ func (c *File) Close() { _ = c.f.Close() }
 
 // Write remembers values under name, each a section, in place of what was there:
 // whole or not at all. It removes files that nobody has read for a month.
-func (d Dir) Write(name string, values ...any) (err error) {
+func (d Dir) Write(name string, values ...Value) (err error) {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return err
 	}
@@ -193,16 +195,15 @@ func (d Dir) Write(name string, values ...any) (err error) {
 		return err
 	}
 	for _, v := range values {
-		var b bytes.Buffer
-		b.Write(make([]byte, sectionHead))
-		if err = gob.NewEncoder(&b).Encode(v); err != nil {
-			return err
+		b := encode(make([]byte, sectionHead), v)
+		body := b[sectionHead:]
+		if len(body) > maxSection {
+			return fmt.Errorf("%d bytes are too much to remember", len(body))
 		}
-		body := b.Bytes()[sectionHead:]
 		sum := sha256.Sum256(body)
-		binary.LittleEndian.PutUint64(b.Bytes(), uint64(len(body)))
-		copy(b.Bytes()[8:], sum[:])
-		if _, err = f.Write(b.Bytes()); err != nil {
+		binary.LittleEndian.PutUint64(b, uint64(len(body)))
+		copy(b[8:], sum[:])
+		if _, err = f.Write(b); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,14 @@ type first struct {
 	N    []int
 }
 
+func (v *first) Code(c *Coder) {
+	c.String(&v.Name)
+	List(c, &v.N, func(n *int, c *Coder) { Number(c, n) })
+}
+
 type second struct{ Data []byte }
+
+func (v *second) Code(c *Coder) { c.Bytes(&v.Data) }
 
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	d := Dir(filepath.Join(t.TempDir(), "deep", "cache"))
@@ -81,7 +88,7 @@ func TestDamageIsFoundAndRemoved(t *testing.T) {
 		}
 		f, err := d.Open("x")
 		for i := 0; err == nil && i < 2; i++ {
-			err = f.Read(i, []any{new(first), new(second)}[i])
+			err = f.Read(i, []Value{new(first), new(second)}[i])
 		}
 		if !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v, want ErrDamaged", what, err)
