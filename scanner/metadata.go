@@ -16,7 +16,7 @@ import (
 // metadata is the Source of what a repository keeps beside its objects.
 type metadata struct {
 	repo  *Repo
-	files *files
+	files *files // nil for names alone
 }
 
 // gitPrefix stands before the paths of files in a git directory, bare or not.
@@ -36,7 +36,7 @@ func (m *metadata) of() *Repo { return m.repo }
 
 func (m *metadata) Parts(ctx context.Context) iter.Seq2[Part, error] {
 	return func(yield func(Part, error) bool) {
-		if !yield(m.names, nil) {
+		if !yield(m.names, nil) || m.files == nil {
 			return
 		}
 		if m.repo.dirs.RefStorage == gitdir.RefTable && !yield(m.logs, nil) {

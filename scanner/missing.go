@@ -12,7 +12,7 @@ import (
 // nameMissing tells which objects that history needs are not there. What only
 // unreachable objects refer to may be gone: git prunes such.
 func (h *history) nameMissing(run *scan) {
-	if len(h.missing) == 0 {
+	if len(h.missing) == 0 || h.partMissing(run) {
 		return
 	}
 	if h.repo.partial {
@@ -80,7 +80,7 @@ func (h *history) neededMissing() (list []missing) {
 			}
 		}
 	}
-	tips := h.repo.tips(reader)
+	tips := h.tips(reader)
 	g := newGraph(store, slices.Clone(h.nodes), tips)
 	for i, n := range g.nodes {
 		if g.reached[i] {

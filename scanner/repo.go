@@ -27,6 +27,7 @@ type Repo struct {
 	shallow map[ObjectID]bool // commits whose parents were not fetched
 	staged  []index.Entry     // of all work trees
 	partial bool
+	alone   *alone // set when it is a single file
 	// excludes are the user's own ignore files.
 	excludes []string
 	// within is where in the git directory of another repository this one lies.
@@ -283,6 +284,9 @@ func refRank(name string) int {
 
 // headCommit is the commit that is checked out, or None.
 func (r *Repo) headCommit(reader *pack.Reader) pack.Num {
+	if r.alone != nil {
+		return r.peel(reader, r.alone.head)
+	}
 	head, err := r.dirs.Head()
 	if err != nil || head.Target.IsZero() {
 		return pack.None

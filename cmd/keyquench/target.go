@@ -38,7 +38,7 @@ func (p *program) openTarget(ctx context.Context, path string, given bool, f *sc
 		return nil, hinted{fmt.Errorf("open %q: %w", path, cause(err)), "check the path"}
 	}
 	if !info.IsDir() {
-		return openFile(path, info, f)
+		return openFile(ctx, path, info, f)
 	}
 	env := p.getenv
 	if given {
@@ -71,7 +71,7 @@ func openRepository(ctx context.Context, path string, env func(string) string, f
 		return plainTarget("repository "+root+": work tree", src), nil
 	}
 	if f.partFlag() == "" && !f.noCache {
-		o.Cache = scanCache(f.allow())
+		o.Cache = scanCache(f.allow(), f.ruleSet())
 	}
 	repo, err := scanner.Open(path, o)
 	if err != nil {
@@ -153,12 +153,12 @@ func folderName(path string) string {
 	return "folder " + path + ", which is in no Git repository: files only, no history"
 }
 
-// openFile takes PATH for a single file.
-func openFile(path string, info fs.FileInfo, f *scanFlags) (*target, error) {
-	if flag := f.historyFlag(); flag != "" {
-		return nil, hinted{fmt.Errorf("%s: %q is a file: %w", flag, path, scanner.ErrNotRepository), "name the directory of a clone"}
-	}
+// openFile takes PATH for a single file, which may hold a repository.
+func openFile(ctx context.Context, path string, info fs.FileInfo, f *scanFlags) (*target, error) {
 	if !info.Mode().IsRegular() {
+		if flag := f.historyFlag(); flag != "" {
+			return nil, noHistory(flag, path)
+		}
 		return nil, hinted{fmt.Errorf("open %q: neither a file nor a directory", path), "keyquench scan --stdin < FILE"}
 	}
 	// Somebody who names a link means what it leads to.
@@ -169,7 +169,43 @@ func openFile(path string, info fs.FileInfo, f *scanFlags) (*target, error) {
 	if filepath.Clean(path) == real {
 		real = path
 	}
+	kind, err := scanner.PackedFile(real)
+	if err != nil {
+		return nil, hinted{fmt.Errorf("open %q: %w", path, cause(err)), "check who may read it"}
+	}
+	if kind != "" {
+		return openPacked(ctx, path, real, kind, f)
+	}
+	if flag := f.historyFlag(); flag != "" {
+		return nil, noHistory(flag, path)
+	}
 	return plainTarget("file "+path, scanner.File(real)), nil
+}
+
+func noHistory(flag, path string) error {
+	return hinted{fmt.Errorf("%s: %q is a file: %w", flag, path, scanner.ErrNotRepository), "name the directory of a clone"}
+}
+
+// openPacked opens a bundle or a pack; path is what it was called.
+func openPacked(ctx context.Context, path, real string, kind scanner.Packed, f *scanFlags) (*target, error) {
+	flag := f.partFlag()
+	switch {
+	case f.staged:
+		flag = "--staged"
+	case f.worktree:
+		flag = "--worktree"
+	}
+	if flag != "" {
+		return nil, hinted{fmt.Errorf("%s: %q is a %s", flag, path, kind), "leave it out, or make a clone and scan that"}
+	}
+	repo, err := scanner.OpenPacked(ctx, real, kind)
+	if err != nil {
+		return nil, err
+	}
+	return &target{
+		sources: []scanner.Source{repo.History(), repo.Names()}, scope: report.All,
+		name: fmt.Sprintf("%s %s: history", kind, path), objects: repo.Objects(), close: repo.Close,
+	}, nil
 }
 
 // claimsRepository tells that the directory, or one above it and below the

@@ -83,6 +83,9 @@ func newForest(p *packFile, first Num, elsewhere func(name []byte) bool) *forest
 // hidden finds bytes before the first entry of the pack. Those between entries
 // are found when the entry before them is read.
 func (f *forest) hidden() error {
+	if f.pack.starts != nil {
+		return nil // each begins where the one before it ends
+	}
 	first, _ := slices.BinarySearch(f.off, packHeader)
 	end := uint64(len(f.pack.data))
 	if first < len(f.off) {
@@ -126,7 +129,11 @@ func sortByOffset(off []uint64, pos []int32) {
 func (f *forest) raw(k int32) ([]byte, error) {
 	data := f.pack.data
 	start, end := f.off[k], uint64(len(data))
-	if next := f.after(k); next < len(f.off) {
+	if s := f.pack.starts; s != nil {
+		if next, _ := slices.BinarySearch(s, start+1); next < len(s) {
+			end = min(end, s[next])
+		}
+	} else if next := f.after(k); next < len(f.off) {
 		end = min(end, f.off[next])
 	}
 	if start < packHeader || start >= uint64(len(data)) {

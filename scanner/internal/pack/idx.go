@@ -22,6 +22,7 @@ type index struct {
 	large   []byte // version 2: 64-bit offsets
 	pack    []byte // the pack's checksum
 	fan     *fan   // nil in an index of which little is read
+	doubled bool   // a name comes twice, which no index in a file has
 }
 
 const (

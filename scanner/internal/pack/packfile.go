@@ -24,6 +24,9 @@ type packFile struct {
 	data   []byte // the pack without its trailing checksum, as far as the file goes
 	mapped mmap.MMap
 	format oid.Format
+	// starts are the places of all entries, sorted, where the index need not have
+	// all of them; else nil.
+	starts []uint64
 }
 
 const packHeader = 12

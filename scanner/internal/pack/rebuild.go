@@ -44,7 +44,7 @@ func (w *worker) rebuild(f *forest, k int32, base frame, keep bool) (b body, err
 		return made, nil
 	}
 	doubt := f.pack.checksum(int(f.pos[k]), raw, used)
-	if doubt == nil && f.pack.idx.version > 1 && !f.shared(k) && made.file == nil {
+	if doubt == nil && f.pack.idx.version > 1 && !f.shared(k) && (made.file == nil || w.store.nameless) {
 		return made, nil
 	}
 	// Nothing but the name can tell, which costs a hash of all bytes. Those of a
@@ -179,7 +179,10 @@ func (w *worker) large(f *forest, k int32, e entry, raw []byte, base frame, keep
 		return body{}, 0, err
 	}
 	if sure {
-		s.name, s.problem = f.id(k), func(err error) error { return f.errorAt(k, err) }
+		s.problem = func(err error) error { return f.errorAt(k, err) }
+		if !w.store.nameless {
+			s.name = f.id(k)
+		}
 		b.stream = s
 		return b, 0, nil
 	}

@@ -131,7 +131,7 @@ func (f *spill) open() (*spill, error) {
 // memory of ours until the system wants it back.
 func (f *spill) stream(problem func(error) error) *Stream {
 	src := spilled{io.NewSectionReader(f.file, 0, f.size)}
-	return &Stream{Size: f.size, left: f.size, src: src, problem: func(err error) error { return problem(spillError(err)) }}
+	return &Stream{Size: f.size, left: f.size, src: src, name: f.id, problem: func(err error) error { return problem(spillError(err)) }}
 }
 
 type spilled struct{ io.Reader }

@@ -36,6 +36,8 @@ type Store struct {
 
 	lazy *lazy // for a store of OpenLazy, instead of packs and loose
 
+	nameless bool // the names of objects are not theirs, and are not compared
+
 	budget    int64 // what charge gives out in bytes
 	amplified atomic.Int64
 
@@ -86,7 +88,7 @@ func (s *Store) problem(where string, err error) {
 
 // sortNames fills byID and dup when there is more than one source.
 func (s *Store) sortNames() {
-	if len(s.packs) == 1 && len(s.loose) == 0 {
+	if len(s.packs) == 1 && len(s.loose) == 0 && !s.packs[0].idx.doubled {
 		return
 	}
 	s.byID = s.merge(s.sources())
