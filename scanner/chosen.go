@@ -23,6 +23,8 @@ type Choice struct {
 	Branches []string
 	// Since leaves out commits that were committed earlier.
 	Since time.Time
+	// Rules are those of the Scanner, nil for rules.Default(): some look at names.
+	Rules *rules.Set
 }
 
 // choice is a Choice worked out.
@@ -80,7 +82,7 @@ func (r *Repo) Chosen(ctx context.Context, c Choice) (Source, error) {
 			ch.shallow++
 		}
 	}
-	d := differ{r: r, reader: reader, choice: ch}
+	d := differ{r: r, reader: reader, choice: ch, rules: c.Rules}
 	for _, i := range ch.commits {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -190,6 +192,7 @@ type differ struct {
 	r      *Repo
 	reader *pack.Reader
 	choice *choice
+	rules  *rules.Set
 }
 
 func (d *differ) commit(i int32) error {
@@ -240,7 +243,7 @@ func (d *differ) tree(t pack.Num, parents []pack.Num, path string, commit int32,
 		if e.Mode&modeType == modeGitlink || present(e, theirs) {
 			continue
 		}
-		if oddName(e.Name) && !slices.ContainsFunc(theirs, func(m map[string]treeEntry) bool { _, ok := m[string(e.Name)]; return ok }) {
+		if wantsName(d.rules, e.Name) && !slices.ContainsFunc(theirs, func(m map[string]treeEntry) bool { _, ok := m[string(e.Name)]; return ok }) {
 			d.choice.names = append(d.choice.names, nameAddition{t, path, string(e.Name), commit})
 			d.choice.want.Add(t)
 		}
@@ -307,7 +310,7 @@ func (r *Repo) readTree(reader *pack.Reader, t pack.Num) (list []treeEntry, err 
 
 // knownBefore tells whether some parent of the commit that added h's blob has
 // the same key at the same path: the file was changed, the key was not added.
-func (p *placing) knownBefore(h hit, s site, path string) bool {
+func (p *placing) knownBefore(ctx context.Context, h hit, s site, path string) bool {
 	if h.blob.Kind == FileName {
 		return !slices.Contains(p.h.chosen.names, nameAddition{h.blob.num, s.path, h.name, s.commit})
 	}
@@ -316,17 +319,17 @@ func (p *placing) knownBefore(h hit, s site, path string) bool {
 		if !ok {
 			continue
 		}
-		before := p.h.repo.matchesAt(p.reader, p.run.set, p.graph.nodes[j].tree, path)
-		if slices.ContainsFunc(before, func(m rules.Match) bool { return covers(&m, &h.match) }) {
+		before := p.h.repo.hitsAt(ctx, p.reader, p.run, p.graph.nodes[j].tree, path)
+		if knows(before, &h.match) {
 			return true
 		}
 	}
 	return false
 }
 
-// matchesAt finds keys in the file at path below a tree; none when there is no
-// such file, or it cannot be read.
-func (r *Repo) matchesAt(reader *pack.Reader, set *rules.Set, tree pack.Num, path string) []rules.Match {
+// hitsAt finds keys in the file at path below a tree, and in what is packed
+// inside it; none when there is no such file, or it cannot be read.
+func (r *Repo) hitsAt(ctx context.Context, reader *pack.Reader, run *scan, tree pack.Num, path string) []hit {
 	blob := r.pathIn(reader, tree, path)
 	if blob == pack.None {
 		return nil
@@ -335,7 +338,17 @@ func (r *Repo) matchesAt(reader *pack.Reader, set *rules.Set, tree pack.Num, pat
 	if err != nil || kind != pack.Blob {
 		return nil
 	}
-	return set.Find(nil, data)
+	// What this worker counts and skips is no part of what was chosen.
+	w := worker{set: run.set, budget: &run.budget}
+	b := Blob{Kind: Content, Data: data}
+	w.look(&b)
+	w.open(ctx, &b)
+	return w.hits
+}
+
+// knows tells whether one of the hits has all that m gives away.
+func knows(before []hit, m *rules.Match) bool {
+	return slices.ContainsFunc(before, func(old hit) bool { return covers(&old.match, m) })
 }
 
 // covers tells whether old has all that m gives away. A secret that comes to

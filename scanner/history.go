@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 	"github.com/keyquench/keyquench/scanner/internal/pack"
 )
@@ -20,7 +21,8 @@ type history struct {
 	// chosen limits it to what the chosen commits added; nil is everything.
 	chosen *choice
 	meter  *Meter
-	large  cutter // cuts objects that come as a stream
+	set    *rules.Set // of the scan, for names; nil is none
+	large  cutter     // cuts objects that come as a stream
 	// cached: earlier scans may spare this one work.
 	cached bool
 
@@ -60,7 +62,7 @@ func (h *history) Parts(ctx context.Context) iter.Seq2[Part, error] {
 		plan := h.repo.store.Plan(want)
 		var problems []error
 		for _, p := range append(h.repo.store.Problems(), plan.Problems...) {
-			problems = append(problems, p)
+			problems = append(problems, h.repo.alone.advise(p))
 		}
 		if len(problems) > 0 && !yield(errorsPart(problems), nil) {
 			return

@@ -124,6 +124,36 @@ func TestKeysInsideContainersAreFound(t *testing.T) {
 	}
 }
 
+// What an archive had before it was packed anew is known; what came into it is
+// found.
+func TestAPackedFileAddsWhatItDidNotHave(t *testing.T) {
+	r := rulestest.Rand(611)
+	g := gittest.New(t)
+	old, added := newKey(r), newKey(r)
+	g.Write("app.jar", zipped(t, "conf/aws.env", old.lines()))
+	g.Commit("packed")
+	g.Write("app.jar", zipped(t, "conf/moved.env", "# version 2\n"+old.lines()+added.lines()))
+	g.Git("add", "-A")
+	staged, err := OpenStaged(g.Dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(staged.Close)
+	only := func(what string, src Source) {
+		found, sum := scanAll(t, 2, src)
+		if _, ok := found[added.id]; !ok || len(found) != 1 || sum.Known != 1 || sum.Incomplete() {
+			t.Errorf("%s: %d findings, %d known, want the key that was added, and the other known", what, len(found), sum.Known)
+		}
+	}
+	only("staged", staged)
+	g.Commit("packed again")
+	chosen, err := openRepo(t, g.Dir).Chosen(t.Context(), Choice{Range: "HEAD~1..HEAD"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	only("range", chosen)
+}
+
 func TestABombIsANamedSkip(t *testing.T) {
 	g := gittest.New(t)
 	bomb := strings.Repeat("\x00", 200<<20)

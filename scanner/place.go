@@ -34,7 +34,7 @@ func (h *history) place(ctx context.Context, run *scan, hits []hit) error {
 	}
 	for i := range hits {
 		if !hits[i].allowed {
-			p.sight(i, hits[i])
+			p.sight(ctx, i, hits[i])
 		}
 	}
 	p.refs(hits)
@@ -134,7 +134,7 @@ func (h *history) newPlacing(run *scan, hits []hit) *placing {
 	if h.chosen != nil {
 		p.graph = h.chosen.graph
 	} else {
-		p.graph = newGraph(p.store, h.nodes, h.repo.tips(p.reader))
+		p.graph = newGraph(p.store, h.nodes, h.tips(p.reader))
 		p.suspect = h.suspects(slices.Collect(maps.Values(p.flagged)), slices.Collect(maps.Keys(p.dirs)))
 	}
 	p.ofHead = p.graph.mark([]pack.Num{h.repo.headCommit(p.reader)})
@@ -301,7 +301,7 @@ func (p *placing) markStaged() {
 }
 
 // sight turns hit k into sightings, one a site.
-func (p *placing) sight(k int, h hit) {
+func (p *placing) sight(ctx context.Context, k int, h hit) {
 	place := Place{Kind: h.blob.Kind, Object: h.blob.ID}
 	if h.blob.Kind == CommitText || h.blob.Kind == TagText {
 		i, ok := p.graph.at[h.blob.num]
@@ -327,7 +327,7 @@ func (p *placing) sight(k int, h hit) {
 	for _, s := range sites {
 		place.Path, place.Staged, place.Unreachable, place.Commit = s.path+h.name, s.staged, false, nil
 		if s.commit >= 0 {
-			if p.h.chosen != nil && p.knownBefore(h, s, place.Path) {
+			if p.h.chosen != nil && p.knownBefore(ctx, h, s, place.Path) {
 				p.known(h)
 				continue
 			}
@@ -340,6 +340,9 @@ func (p *placing) sight(k int, h hit) {
 
 // tell groups a sighting, and keeps it for the next scan.
 func (p *placing) tell(k int, h hit, place Place, order int32, head bool) {
+	if !h.wanted(place.Path, place.Commit) {
+		return
+	}
 	place.Repository = p.h.repo.within
 	p.run.groups.add(h, place, order, h.inHead(head))
 	if !p.h.cached {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner/internal/gitdir"
 	"github.com/keyquench/keyquench/scanner/internal/index"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
@@ -199,13 +198,13 @@ func (s *Staged) place(ctx context.Context, run *scan, hits []hit) error {
 			tree = n
 		}
 	}
-	before := map[string][]rules.Match{} // what HEAD has, by path
+	before := map[string][]hit{} // what HEAD has, by path
 	known := map[string]bool{}
 	for _, h := range hits {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if h.allowed {
+		if h.allowed || !h.wanted(h.blob.Path, nil) {
 			continue
 		}
 		if h.blob.Kind == FileName {
@@ -217,12 +216,12 @@ func (s *Staged) place(ctx context.Context, run *scan, hits []hit) error {
 			}
 			continue
 		}
-		matches, ok := before[h.blob.Path]
+		old, ok := before[h.blob.Path]
 		if !ok {
-			matches = s.repo.matchesAt(reader, run.set, tree, h.blob.Path)
-			before[h.blob.Path] = matches
+			old = s.repo.hitsAt(ctx, reader, run, tree, h.blob.Path)
+			before[h.blob.Path] = old
 		}
-		if !slices.ContainsFunc(matches, func(m rules.Match) bool { return covers(&m, &h.match) }) {
+		if !knows(old, &h.match) {
 			run.groups.add(h, Place{Kind: Content, Path: h.blob.Path, Object: h.blob.ID, Staged: true}, -1, nil)
 			continue
 		}
