@@ -68,6 +68,14 @@ What is not reported
                                 wherever the key moves, and for no other key.
                                 keyquench baseline writes such a file.
 
+Rules of your own
+  --rules FILE          adds rules: keyquench's own form, or a .gitleaks.toml.
+                        keyquench rules test FILE checks one
+  --config FILE         a keyquench.toml, with [scan] rules = ["FILE"], ignore = ["FILE"]
+  --trust-repo-config   follows the keyquench.toml and .keyquenchignore of what is
+                        scanned. Without it they count for nothing, as a repository
+                        could silence its own leak with them
+
 What you see
 Findings go to standard output, one block a key, the oldest first: where it stands,
 which commit brought it in, and whether it is still in HEAD. A key ID is no secret
@@ -94,6 +102,16 @@ const scanExamples = `  keyquench scan                          this repository,
   git diff | keyquench scan --stdin       a change that is not committed
   keyquench scan --format json --output leaks.json`
 
+const explainHelp = `Explain scans like scan, and tells all there is to say about one key: the rule
+that found it, what the pair of ID and secret rests on and which other secrets
+came into question, what was decoded to read it, and every place and ref.
+
+It looks where scan looks: give it the same path and the same flags. Where a
+repository has not changed since the last scan, that takes no time.`
+
+const explainExamples = `  keyquench explain 1f0a6e22b59c4d01      the beginning of a fingerprint is enough
+  keyquench explain AKIAIOSFODNN7EXAMPLE ../service`
+
 const baselineHelp = `Baseline scans like scan, and writes the fingerprints of all keys it finds to
 standard output, as a list that scan --ignore reads. What is on it is known, not
 harmless: deactivate those keys too.
@@ -102,6 +120,20 @@ A scan that could not read everything writes no baseline, and exits with 3.`
 
 const baselineExamples = `  keyquench baseline > known-keys.txt
   keyquench scan --ignore known-keys.txt`
+
+const rulesHelp = `Rules lists what keyquench looks for, explains a rule, and checks files of rules.
+
+  keyquench rules list                     all rules; --rules FILE adds those of a file
+  keyquench rules explain aws-session-token
+  keyquench rules test FILE                compiles a file, says by which texts each
+                                           rule is searched for, and tries its examples
+
+FILE is keyquench's own form or a .gitleaks.toml; rules/README.md describes both.
+
+Exit codes
+  0  all is well
+  1  rules test: an example is not found, or a counter-example is
+  2  a file is wrong, or the command line makes no sense`
 
 const completionHelp = `Completion writes a script that completes keyquench's commands and flags.
 

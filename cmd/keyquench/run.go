@@ -128,7 +128,7 @@ func (p *program) root() *cobra.Command {
 		return usageError{what, c.CommandPath() + " --help lists the flags"}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(p.scanCommand(), p.baselineCommand(), p.completionCommand(root))
+	root.AddCommand(p.scanCommand(), p.rulesCommand(), p.explainCommand(), p.baselineCommand(), p.completionCommand(root))
 	return root
 }
 

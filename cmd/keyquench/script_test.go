@@ -60,7 +60,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "commit": commit, "extend": extend, "flip": flip, "genkey": genkey, "git": git, "golden": golden, "gzip": gzipFile,
+			"capture": capture, "code": code, "commit": commit, "extend": extend, "flip": flip, "genkey": genkey, "git": git, "golden": golden, "gzip": gzipFile,
 			"hostile": hostile, "inert": inert, "setenv": setenv, "subst": subst, "truncate": truncate,
 		},
 	})
@@ -89,7 +89,7 @@ func keys(ts *testscript.TestScript) map[string]string {
 }
 
 // genkey NAME SEED [PREFIX] makes a key: {{NAME.id}}, {{NAME.secret}} and, masked,
-// {{NAME.masked}}; also as $NAME_ID and $NAME_SECRET.
+// {{NAME.masked}}, and as entities {{NAME.idhtml}} and {{NAME.html}}; also as $NAME_ID and $NAME_SECRET.
 func genkey(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args) > 3 {
 		ts.Fatalf("usage: genkey NAME SEED [PREFIX]")
@@ -103,10 +103,19 @@ func genkey(ts *testscript.TestScript, neg bool, args []string) {
 	r := rulestest.Rand(seed)
 	id, secret := rulestest.KeyID(r, prefix), rulestest.Secret(r)
 	account, _ := rules.Account(id)
-	for k, v := range map[string]string{"id": id, "secret": secret, "masked": secret[:4] + strings.Repeat("*", 12), "account": account} {
+	for k, v := range map[string]string{"id": id, "secret": secret, "html": htmlOf(secret), "idhtml": htmlOf(id), "masked": secret[:4] + strings.Repeat("*", 12), "account": account} {
 		keys(ts)["{{"+args[0]+"."+k+"}}"] = v
 		ts.Setenv(args[0]+"_"+strings.ToUpper(k), v)
 	}
+}
+
+// htmlOf writes each character of text as a numeric entity.
+func htmlOf(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		fmt.Fprintf(&b, "&#%d;", c)
+	}
+	return b.String()
 }
 
 // filled puts values in the place of their names.
@@ -195,6 +204,21 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
 	}
+}
+
+// capture NAME PATTERN sets a variable to what the parentheses of the pattern hold
+// in the last standard output.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME PATTERN")
+	}
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	m := re.FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) != 2 {
+		ts.Fatalf("%s: the pattern matches nothing", args[1])
+	}
+	ts.Setenv(args[0], m[1])
 }
 
 // onePath is the one file that a pattern matches.

@@ -29,6 +29,7 @@ type text struct {
 	o    Options
 	look palette
 	veil *veil
+	full bool // name every place and ref
 	tally
 }
 
@@ -87,11 +88,20 @@ func (t *text) block(b *bytes.Buffer, f *scanner.Finding) {
 	if f.RefCount > 0 {
 		t.row(b, "reachable", "from: "+t.refList(f.Refs, f.RefCount))
 	}
-	for i := range min(len(f.Places), maxPlaces) {
+	t.places(b, f)
+	t.row(b, "print", f.Fingerprint)
+}
+
+func (t *text) places(b *bytes.Buffer, f *scanner.Finding) {
+	shown := len(f.Places)
+	if !t.full {
+		shown = min(shown, maxPlaces)
+	}
+	for i := range shown {
 		t.place(b, f, &f.Places[i])
 	}
-	if more := len(f.Places) - maxPlaces; more > 0 {
-		t.row(b, "", fmt.Sprintf("and %d more %s (--format json lists all)", more, plural(more, "place", "places")))
+	if more := len(f.Places) - shown; more > 0 {
+		t.row(b, "", fmt.Sprintf("and %d more %s: keyquench explain %s", more, plural(more, "place", "places"), f.Fingerprint[:shortID]))
 	}
 }
 
@@ -161,7 +171,10 @@ func (t *text) row(b *bytes.Buffer, label, value string) {
 
 // refList names the first refs: "main, tag v1.0 and 3 more".
 func (t *text) refList(refs []string, count int) string {
-	shown := refs[:min(len(refs), maxRefs)]
+	shown := refs
+	if !t.full {
+		shown = refs[:min(len(refs), maxRefs)]
+	}
 	names := make([]string, len(shown))
 	for i, r := range shown {
 		names[i] = Clean(t.veil.over(refName(r)))
