@@ -67,7 +67,7 @@ func (f *finder) newBlock(seg segment, at int) block {
 	floor := max(f.block.end, at-back)
 	start, width := seg.start, seg.end-seg.start
 	url := !bytes.ContainsAny(f.data[max(start, floor):min(seg.end, at+back)], "+/")
-	for url && start > floor && f.urlSafe(start-1) {
+	for url && start > floor && f.urlSafeAt(start-1) {
 		for start--; start > floor && base64Class[f.data[start-1]]; start-- {
 		}
 	}
@@ -83,8 +83,8 @@ func (f *finder) newBlock(seg segment, at int) block {
 	line := 0
 	for at = max(start, floor); len(b.chars) < maxBlock && at < len(f.data); {
 		c, w, _ := unit(f.data, at)
-		if c == 0 && url && f.urlSafe(at) {
-			c = map[byte]byte{'-': '+', '_': '/'}[f.data[at]]
+		if c == 0 && url && f.urlSafeAt(at) {
+			c = urlSafe[f.data[at]]
 		}
 		if c != 0 {
 			b.chars = append(b.chars, c)
@@ -103,10 +103,13 @@ func (f *finder) newBlock(seg segment, at int) block {
 	return b
 }
 
-// urlSafe tells whether data[at] is one of the two characters that only URL-safe
+// urlSafe is what the two characters that only URL-safe base64 has stand for.
+var urlSafe = [256]byte{'-': '+', '_': '/'}
+
+// urlSafeAt tells whether data[at] is one of the two characters that only URL-safe
 // base64 has, with others of it on both sides.
-func (f *finder) urlSafe(at int) bool {
-	return urlClass[f.byteAt(at-1)] && (f.data[at] == '-' || f.data[at] == '_') && urlClass[f.byteAt(at+1)]
+func (f *finder) urlSafeAt(at int) bool {
+	return urlClass[f.byteAt(at-1)] && urlSafe[f.data[at]] != 0 && urlClass[f.byteAt(at+1)]
 }
 
 // lineWidth is the length of the stretch of base64 at data[start:].

@@ -87,8 +87,12 @@ func (f *finder) gitPassword(seg segment) {
 	if !random {
 		return
 	}
+	text = append(text, '=')
+	if sp.isPublished(text) {
+		return
+	}
 	f.ready = append(f.ready, Match{
-		Rule: f.set.git, Start: seg.start, End: end, Key: Key{Secret: NewSecret(string(text) + "=")},
+		Rule: f.set.git, Start: seg.start, End: end, Key: Key{Secret: NewSecret(string(text))},
 		Entropy: h, Encoding: seg.esc.name(), User: string(user), Account: string(user[len(user)-accountLen:]),
 	})
 }
@@ -96,6 +100,9 @@ func (f *finder) gitPassword(seg segment) {
 // gitUser finds name-at-123456789012 in text: the last one, or the first.
 func gitUser(text []byte, last bool) (user []byte, ok bool) {
 	mark := []byte("-at-")
+	if !bytes.Contains(text, mark) { // which LastIndex would find out slowly
+		return nil, false
+	}
 	for {
 		i := bytes.Index(text, mark)
 		if last {

@@ -28,13 +28,51 @@ func (f *finder) scanEncoded(seg segment) {
 		if markPairs[data[at]]>>firstShift&markPairs[data[at+1]] == 0 {
 			continue
 		}
-		if m, ok := markAt(data[at:]); ok {
+		if m, ok := markAt(data[at:]); ok && f.textBehind(at, m) {
 			f.mark = true
 			f.undo(seg, at, m)
 			at = max(at, f.decodedTo-1)
 		}
 	}
 	f.scanSeam(seg)
+}
+
+// textBehind tells whether what begins with the mark at data[at:] decodes to text
+// for as long as a key ID is, or as far as it goes: the marks are so many and so
+// short that a megabyte of anything in base64 has some.
+func (f *finder) textBehind(at int, m mark) bool {
+	const groups = 6 // of base64: 18 characters of text
+	if m.lead == inHex {
+		return true // which is longer
+	}
+	var room [4 * groups]byte
+	chars := room[:m.lead]
+	for i := range chars {
+		chars[i] = 'A' // whatever stood before the mark
+	}
+	for len(chars) < len(room) && at < len(f.data) {
+		c, w, _ := unit(f.data, at)
+		if c == 0 {
+			if c = urlSafe[f.data[at]]; c == 0 {
+				next, ok := breakAfter(f.data, at)
+				if !ok {
+					break
+				}
+				at = next
+				continue
+			}
+		}
+		chars = append(chars, c)
+		at += w
+	}
+	var plain [3 * groups]byte
+	n, _ := base64.RawStdEncoding.Decode(plain[:], chars)
+	for _, b := range plain[min(m.lead, n):n] {
+		if b != 0 && b != '\t' && b != '\n' && b != '\r' && (b < ' ' || b > '~') {
+			return false
+		}
+	}
+	return true
 }
 
 // scanSeam looks for a mark that a line break cuts in two. In lines of 76 that
@@ -53,7 +91,7 @@ func (f *finder) scanSeam(seg segment) {
 	left := len(seam)
 	seam = append(seam, f.data[next:min(len(f.data), next+maxMark-1)]...)
 	for i := range left {
-		if m, ok := markAt(seam[i:]); ok && cut+i >= f.decodedTo && len(m.text) > left-i {
+		if m, ok := markAt(seam[i:]); ok && cut+i >= f.decodedTo && len(m.text) > left-i && f.textBehind(cut+i, m) {
 			f.mark = true
 			f.undo(seg, cut+i, m)
 		}

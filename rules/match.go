@@ -11,6 +11,8 @@ import (
 func (f *finder) matches(dst []Match) []Match {
 	f.dropUnnamed()
 	slices.SortStableFunc(f.ids, func(a, b idHit) int { return cmp.Compare(a.start, b.start) })
+	slices.SortStableFunc(f.secrets, func(a, b secretHit) int { return cmp.Compare(a.start, b.start) })
+	slices.SortStableFunc(f.tokens, func(a, b tokenHit) int { return cmp.Compare(a.start, b.start) })
 	for i := range f.ready {
 		nameOwner(&f.ready[i])
 	}
@@ -65,7 +67,7 @@ func (f *finder) appendKeys(dst []Match, p *pairing) []Match {
 }
 
 // appendLone appends the secrets that a label names and no ID took, and the
-// tokens that belong to no ID.
+// tokens that belong to no ID. What another service's ID took is no key of AWS.
 func (f *finder) appendLone(dst []Match, p *pairing) []Match {
 	given := make(map[int]bool)
 	for _, k := range p.chosen {
@@ -73,7 +75,7 @@ func (f *finder) appendLone(dst []Match, p *pairing) []Match {
 	}
 	for i := range f.secrets {
 		h := &f.secrets[i]
-		if given[p.secretOf[i]] || h.label.strength < strongLabel {
+		if given[p.secretOf[i]] || h.label.strength < strongLabel || foreign(f.data, h.start, h.end) {
 			continue
 		}
 		dst = append(dst, Match{
@@ -82,7 +84,7 @@ func (f *finder) appendLone(dst []Match, p *pairing) []Match {
 		})
 	}
 	for i := range f.tokens {
-		if t := &f.tokens[i]; !t.paired {
+		if t := &f.tokens[i]; !t.paired && !foreign(f.data, t.start, t.end) {
 			dst = append(dst, Match{
 				Rule: f.set.token, Start: t.start, End: t.end, Key: Key{Token: NewSecret(t.text)},
 				Entropy: t.entropy, TokenStart: t.start, TokenEnd: t.end, Encoding: t.enc,

@@ -30,6 +30,9 @@ const (
 	rankScore = 40
 	// formScore is for two values that are encoded in the same way.
 	formScore = 6
+	// weakReach is how far from its ID a secret may stand that only a weak label
+	// names: further away there are other keys in a file.
+	weakReach = 4 << 10
 	// reach is how many secrets on each side of an ID are looked at, so that a
 	// buffer full of both costs linear time.
 	reach = 12
@@ -117,7 +120,7 @@ func (p *pairing) layout() {
 		if !decided && len(p.rankOf) > 0 {
 			p.idFirst, decided = items[0].id, true
 		}
-		if p.ranked = p.nIDs > 1 && len(p.rankOf) == p.nIDs && inOrder(items); p.ranked {
+		if p.ranked = p.nIDs > 1 && len(p.rankOf) == p.nIDs && (alternate(items) || p.twoLists(least)); p.ranked {
 			return
 		}
 	}
@@ -129,15 +132,31 @@ type item struct {
 	id    bool
 }
 
-// inOrder tells whether IDs and secrets alternate, or come in two lists.
-func inOrder(items []item) bool {
-	changes := 0
+// alternate tells whether IDs and secrets take turns.
+func alternate(items []item) bool {
 	for i := 1; i < len(items); i++ {
-		if items[i].id != items[i-1].id {
-			changes++
+		if items[i].id == items[i-1].id {
+			return false
 		}
 	}
-	return changes == 1 || changes == len(items)-1
+	return true
+}
+
+// twoLists tells whether all IDs stand before all secrets, or behind them: not only
+// where each appears first, since a text can name one before it gives the pairs.
+func (p *pairing) twoLists(least int) bool {
+	firstID, lastID := p.ids[0].start, p.ids[len(p.ids)-1].start
+	first, last := -1, -1
+	for i := range p.secrets {
+		if s := p.secrets[i].label.strength; s < least || s == otherLabel {
+			continue
+		}
+		if first < 0 {
+			first = p.secrets[i].start
+		}
+		last = p.secrets[i].start
+	}
+	return lastID < first || last < firstID
 }
 
 // collect scores each ID with the secrets around it and, where ranks count,
@@ -178,7 +197,10 @@ func (p *pairing) score(i, j int) {
 		return
 	}
 	gap := distance(id.start, id.end, h.start, h.end)
-	score := baseScore + max(0, nearScore-2*bits.Len(uint(gap/8))) + h.label.score()
+	score := baseScore + max(0, nearScore-2*bits.Len(uint(gap/8)))
+	if h.label.strength != weakLabel || gap <= weakReach {
+		score += h.label.score()
+	}
 	if (h.start > id.start) == p.idFirst {
 		score += orderScore
 	}

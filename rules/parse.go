@@ -23,7 +23,7 @@ const (
 	formatVersion = 1
 	// engineVersion changes whenever Find can answer differently for the same
 	// rules, so that results remembered under an older version are not reused.
-	engineVersion = "2"
+	engineVersion = "3"
 	// maxFileBytes bounds a rule file; ours has 6 KB.
 	maxFileBytes = 4 << 20
 	// maxSpan bounds what one rule may look at. A regular expression runs over
@@ -67,7 +67,7 @@ type spec struct {
 // textRule is what a rule with a regular expression compiles to.
 type textRule struct {
 	literals          []*anchor.Literal
-	re                *regexp.Regexp
+	re                func() *regexp.Regexp
 	notBefore, notEnd *anchor.Class
 }
 
@@ -81,12 +81,14 @@ var shapes = map[string]struct {
 	"secret-key":    {SecretKey, "labels weak_labels other_labels near stop_words published min_entropy max_same_class"},
 	"session-token": {SessionToken, "heads labels stop_words"},
 	"smtp-password": {Credential, "near min_entropy max_same_class stop_words"},
-	"git-password":  {Credential, "min_entropy max_same_class stop_words"},
+	"git-password":  {Credential, "min_entropy max_same_class stop_words published"},
 	"":              {Credential, "literals in_run regex not_before not_after min_entropy near stop_words"},
 }
 
 var defaultSet = sync.OnceValue(func() *Set {
-	set, err := Parse("aws.toml", strings.NewReader(awsRules))
+	// A pre-commit hook has ten milliseconds, and to compile the expressions
+	// would take one of them.
+	set, err := parse("aws.toml", strings.NewReader(awsRules), whenNeeded)
 	if err != nil {
 		// The file is part of the program: a test parses it.
 		panic(err)
@@ -100,7 +102,9 @@ func Default() *Set { return defaultSet() }
 // Parse compiles a rule file. An error names the file, the rule and what is
 // wrong with it; a field that nobody would read is an error too, because a
 // misspelt limit must not pass for none.
-func Parse(name string, r io.Reader) (*Set, error) {
+func Parse(name string, r io.Reader) (*Set, error) { return parse(name, r, compiled) }
+
+func parse(name string, r io.Reader, expression compiler) (*Set, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read rules %s: %w", name, err)
@@ -127,7 +131,7 @@ func Parse(name string, r io.Reader) (*Set, error) {
 	}
 	set := &Set{}
 	for i := range file.Rule {
-		rule, err := compile(&file.Rule[i])
+		rule, err := compile(&file.Rule[i], expression)
 		if err == nil {
 			err = set.add(rule)
 		}
@@ -205,7 +209,7 @@ func isID(s string) bool {
 	return true
 }
 
-func compile(sp *spec) (*Rule, error) {
+func compile(sp *spec, expression compiler) (*Rule, error) {
 	switch {
 	case !isID(sp.ID):
 		return nil, errors.New("id is not lower-case words joined by minus signs")
@@ -240,7 +244,7 @@ func compile(sp *spec) (*Rule, error) {
 		Span: sp.Span, MinLen: sp.MinLen, spec: sp,
 	}
 	if sp.Shape == "" {
-		if err := rule.compileText(); err != nil {
+		if err := rule.compileText(expression); err != nil {
 			return nil, err
 		}
 	}
@@ -296,7 +300,7 @@ func (sp *spec) checkFields(allowed []string) error {
 	return nil
 }
 
-func (r *Rule) compileText() error {
+func (r *Rule) compileText(expression compiler) error {
 	sp := r.spec
 	if sp.Regex == "" {
 		return errors.New("regex is missing")
@@ -309,12 +313,9 @@ func (r *Rule) compileText() error {
 			return fmt.Errorf("not_before or not_after: %q is not printable ASCII of at most 64 characters", class)
 		}
 	}
-	re, err := regexp.Compile(`^(?:` + sp.Regex + `)`)
+	re, err := expression(`^(?:` + sp.Regex + `)`)
 	if err != nil {
 		return fmt.Errorf("regex: %w", err)
-	}
-	if re.MatchString("") {
-		return errors.New("regex matches nothing at all")
 	}
 	r.text.re = re
 	for _, lit := range sp.Literals {
@@ -323,4 +324,25 @@ func (r *Rule) compileText() error {
 	r.text.notBefore = anchor.NewClass(sp.NotBefore)
 	r.text.notEnd = anchor.NewClass(sp.NotAfter)
 	return nil
+}
+
+// compiler gives what gives an expression.
+type compiler func(text string) (func() *regexp.Regexp, error)
+
+// compiled is the expression, compiled and tried.
+func compiled(text string) (func() *regexp.Regexp, error) {
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	if re.MatchString("") {
+		return nil, errors.New("matches nothing at all")
+	}
+	return func() *regexp.Regexp { return re }, nil
+}
+
+// whenNeeded is the expression, compiled when it is asked for: it is part of the
+// program, and a test has compiled it.
+func whenNeeded(text string) (func() *regexp.Regexp, error) {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) }), nil
 }

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"strings"
@@ -45,7 +46,7 @@ func TestParseRefuses(t *testing.T) {
 		{strings.Replace(textRule, `literals = ["xtok_"]`, "", 1), "literals is missing"},
 		{strings.Replace(textRule, `["xtok_"]`, `["xt"]`, 1), "literals"},
 		{strings.Replace(textRule, "[a-z]{10}", "[a-z{10}", 1), `rule 1 "x-token": regex: error parsing regexp`},
-		{strings.Replace(textRule, "'xtok_[a-z]{10}'", "'a*'", 1), "regex matches nothing"},
+		{strings.Replace(textRule, "'xtok_[a-z]{10}'", "'a*'", 1), "regex: matches nothing"},
 		{textRule + "min_entropy = 7.0\n", "min_entropy is 7"},
 		{textRule + `prefixes = ["AKIA"]`, "prefixes does not go"},
 		{textRule + `max_same_class = 5`, "max_same_class does not go"},
@@ -130,4 +131,19 @@ func FuzzParse(f *testing.F) {
 			set.Find(nil, []byte("xtok_abcdefghij aws_secret_access_key = "+text))
 		}
 	})
+}
+
+// The built-in rules are parsed without a look at their expressions.
+func TestBuiltInRulesParse(t *testing.T) {
+	text, err := os.ReadFile("aws.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := rules.Parse("aws.toml", bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Version() != rules.Default().Version() || len(set.Rules()) != len(rules.Default().Rules()) {
+		t.Errorf("aws.toml has %d rules, version %s; the default set %d, %s", len(set.Rules()), set.Version(), len(rules.Default().Rules()), rules.Default().Version())
+	}
 }

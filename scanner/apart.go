@@ -40,6 +40,9 @@ const (
 	maxApartKeys  = 256
 	maxApartReads = 4096
 	maxApartSites = 4
+	// maxApartPaths is at how many paths an ID may stand: what is everywhere is an
+	// example, and belongs to nothing beside it.
+	maxApartPaths = 8
 	// maxBeside is how many files of a commit or directory are looked at, and
 	// maxApartBytes how large they may be: credentials lie in small files.
 	maxBeside     = 64
@@ -120,6 +123,15 @@ func (p *placing) pairApart(ctx context.Context, hits []hit) {
 // around collects the secrets around one ID.
 func (a *apart) around(key string, where []*hit) {
 	p := a.p
+	paths := map[string]bool{}
+	for _, h := range where {
+		for _, s := range p.sites[h.blob.num] {
+			paths[s.path+h.name] = true
+		}
+	}
+	if len(paths) > maxApartPaths {
+		return
+	}
 	sites := 0
 	for _, h := range where {
 		if h.blob.Kind == CommitText {

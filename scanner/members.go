@@ -98,7 +98,7 @@ func (w *worker) unopened(b *Blob, err error) {
 			return
 		}
 	}
-	w.skip(&SkipError{what, err})
+	w.skip(&SkipError{what, hinted(err, "unpack it yourself, and scan the folder")})
 }
 
 // name is what a blob is called where it has to be told of.

@@ -44,6 +44,8 @@ type jsonFinding struct {
 	State       string      `json:"state"`
 	Entropy     float64     `json:"entropy"`
 	Candidates  int         `json:"candidates"`
+	Score       int         `json:"score,omitempty"`
+	Why         string      `json:"why,omitempty"`
 	User        string      `json:"user"`
 	InHead      *bool       `json:"in_head"`
 	Refs        []string    `json:"refs"`
@@ -148,6 +150,9 @@ func (j *jsonLines) finding(f *scanner.Finding) error {
 	}
 	if in, known := j.o.inHead(f); known {
 		line.InHead = &in
+	}
+	if len(f.Secrets) > 0 {
+		line.Score, line.Why = f.Secrets[0].Score, valid(f.Secrets[0].Why)
 	}
 	for i, r := range f.Refs {
 		line.Refs[i] = j.veil.text(r)
