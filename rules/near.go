@@ -23,8 +23,14 @@ func (s *Set) Look(dst []Match, data []byte) (matches []Match, clean bool) {
 	defer f.release()
 	f.scan()
 	clean = !f.marked()
+	first := len(dst)
 	if !clean && f.found() {
 		dst = f.appendMatches(dst)
+	}
+	if s.custom != nil {
+		var marked bool
+		dst, marked = s.custom.find(dst, first, data)
+		clean = clean && !marked
 	}
 	return dst, clean
 }
@@ -47,7 +53,7 @@ func (s *Set) CleanNear(data []byte, changed []Span) bool {
 		}
 		f.reset(data[max(lo, 0):min(hi, len(data))])
 		f.scan()
-		if f.marked() {
+		if f.marked() || s.custom != nil && s.custom.engine.Marked(f.data) {
 			return false
 		}
 	}

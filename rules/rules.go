@@ -7,7 +7,11 @@
 // somebody has allowed a finding. Any bytes are safe to give to it.
 package rules
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/keyquench/keyquench/rules/internal/custom"
+)
 
 // Kind says what a rule yields.
 type Kind uint8
@@ -43,6 +47,12 @@ type Rule struct {
 	Span int
 	// MinLen is the length of the shortest value.
 	MinLen int
+
+	// File is the file the rule came from, "" for a built-in one. What follows
+	// only such a file says: Examples are texts in which the rule finds something,
+	// CounterExamples those in which it must not.
+	File                            string
+	Tags, Examples, CounterExamples []string
 
 	spec *spec
 	text textRule
@@ -81,4 +91,9 @@ type Match struct {
 	// Account is the number of the owning account and User the name the
 	// credential goes with, where the value or the text beside it tells them.
 	User, Account string
+	// Cut tells that the rule, one of a file, matches more often in this buffer
+	// than is looked at.
+	Cut bool
+
+	place *custom.Place // nil where the match counts wherever it stands
 }

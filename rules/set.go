@@ -19,6 +19,8 @@ type Set struct {
 	inRun                           []*Rule   // rules whose literals begin a long run, or end before one
 	runFirst, runLast               [256]bool // the first and last bytes of those literals
 	finders                         sync.Pool
+
+	custom *customRules // nil without rules of files
 }
 
 // Rules are the rules in the order of the file. The caller must not write to
@@ -43,7 +45,12 @@ func (s *Set) Span() int {
 // keeps no part of data. The same data gives the same matches, and it allocates
 // nothing where there are none.
 func (s *Set) Find(dst []Match, data []byte) []Match {
-	return s.find(dst, data, maxDepth)
+	first := len(dst)
+	dst = s.find(dst, data, maxDepth)
+	if s.custom != nil {
+		dst, _ = s.custom.find(dst, first, data)
+	}
+	return dst
 }
 
 func (s *Set) find(dst []Match, data []byte, depth int) []Match {
@@ -163,7 +170,7 @@ func (f *finder) textMatch(rule *Rule, at int) int {
 		return at
 	}
 	window := f.data[at:min(len(f.data), at+rule.Span)]
-	loc := t.re.FindIndex(window)
+	loc := t.re().FindIndex(window)
 	if loc == nil || loc[1] < rule.MinLen {
 		return at
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner/internal/oid"
 	"github.com/keyquench/keyquench/scanner/internal/pack"
 )
@@ -16,10 +17,11 @@ import (
 type treeNames struct {
 	list []byte            // of the tree being walked
 	of   map[pack.Num]bool // trees that have some
+	set  *rules.Set
 }
 
 func (t *treeNames) add(name []byte) {
-	if oddName(name) {
+	if wantsName(t.set, name) {
 		t.list = append(append(t.list, name...), 0)
 	}
 }
@@ -31,9 +33,15 @@ func (t *treeNames) mark(n pack.Num) {
 	t.of[n] = true
 }
 
-// oddNames are all odd names of a tree, as a walk yields them.
-func oddNames(data []byte, f oid.Format) []byte {
-	var t treeNames
+// wantsName tells whether a name is looked at: it is odd, or a rule is about names
+// like it. set may be nil.
+func wantsName(set *rules.Set, name []byte) bool {
+	return oddName(name) || set != nil && set.WantsName(name)
+}
+
+// oddNames are all names of a tree that are looked at, as a walk yields them.
+func oddNames(set *rules.Set, data []byte, f oid.Format) []byte {
+	t := treeNames{set: set}
 	entries, _ := treeEntries(data, f)
 	for e := range entries {
 		t.add(e.Name)
@@ -82,6 +90,29 @@ func pathName(b Blob, path string) (Blob, bool) {
 	}
 	b.Kind, b.Path, b.Data = FileName, path, []byte(strings.ReplaceAll(path, "/", "\x00"))
 	return b, true
+}
+
+// lookNames runs the rules about names over those of a Blob: a list of them, or its
+// path.
+func (w *worker) lookNames(b *Blob) {
+	switch {
+	case !w.set.Names() || b.again || b.member != nil || !b.window.first():
+		return
+	case b.Kind == FileName && b.Path != "" || b.Kind != FileName && b.Path == "":
+		return // the file itself is looked at, or has its name in a tree
+	}
+	names := *b
+	if b.Kind != FileName {
+		if b.Kind != Content && b.Kind != WorkTreeFile {
+			return
+		}
+		names.Kind, names.window, names.ID, names.num = FileName, nil, ObjectID{}, 0
+		names.Data = []byte(strings.ReplaceAll(b.Path, "/", "\x00"))
+	}
+	w.matches = w.set.LookNames(w.matches[:0], names.Data)
+	if len(w.matches) > 0 {
+		w.keep(&names)
+	}
 }
 
 // inName gives a hit in a list of names its place in one of them.

@@ -104,6 +104,24 @@ type hit struct {
 	allowed bool // by a marker on its line
 }
 
+var errTooMany = errors.New("it matches too often: the rest of the matches is not looked at")
+
+// wanted tells whether the hit is to be reported at a path, as a commit, or nil,
+// brought it in: some rules are about some places only.
+func (h *hit) wanted(path string, commit *Commit) bool {
+	if !h.match.Placed() {
+		return true
+	}
+	if h.member != "" {
+		path += "!" + h.member
+	}
+	id := ""
+	if commit != nil {
+		id = commit.ID.String()
+	}
+	return h.match.Wanted(path, id)
+}
+
 func compareHits(a, b hit) int {
 	return cmp.Or(
 		cmp.Compare(a.blob.Kind, b.blob.Kind),
@@ -140,7 +158,7 @@ func (run *scan) sources(ctx context.Context, sources []Source) (err error) {
 		run.before = run.sum
 		h, _ := src.(*history)
 		if h != nil {
-			h.meter, h.cached = run.meter, h.mayCache(run.set)
+			h.meter, h.set, h.cached = run.meter, run.set, h.mayCache(run.set)
 			if h.replay(ctx, run) {
 				continue
 			}
@@ -160,7 +178,7 @@ func (run *scan) sources(ctx context.Context, sources []Source) (err error) {
 			failed = p.place(ctx, run, run.hits)
 		} else {
 			for _, h := range run.hits {
-				if h.allowed {
+				if h.allowed || !h.wanted(h.blob.Path, nil) {
 					continue
 				}
 				run.groups.add(h, Place{Kind: h.blob.Kind, Path: h.blob.Path, Object: h.blob.ID, Staged: h.blob.staged}, -1, nil)
@@ -284,6 +302,7 @@ func (w *worker) look(b *Blob) {
 	if w.matches = b.window.own(w.matches); len(w.matches) > 0 && !b.again {
 		w.keep(b)
 	}
+	w.lookNames(b)
 }
 
 // stored tells whether the blob is an object of a store.
@@ -337,6 +356,9 @@ func (w *worker) keep(b *Blob) {
 	}
 	seen, lines := b.window.seen(), b.window.lines(b.Data)
 	for _, m := range w.matches {
+		if m.Cut {
+			w.skip(&SkipError{b.name(), fmt.Errorf("rule %s: %w", m.Rule.ID, errTooMany)})
+		}
 		h := hit{blob: *b, match: m, key: groupKey(&m), at: lines.position(m.Start), size: len(b.Data), part: b.window != nil, allowed: w.allows(b.Data, m.Start)}
 		if b.member != nil {
 			h.inMember(b.member)

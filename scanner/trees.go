@@ -11,7 +11,7 @@ import (
 // hold a key. Entries that stand in the tree it was rebuilt from were looked at
 // there.
 func (h *history) lookTree(g *gathered, o pack.Object, yield func(Blob, error) bool) error {
-	g.names.list = g.names.list[:0]
+	g.names.list, g.names.set = g.names.list[:0], h.set
 	w := treeWalk{data: o.Data, format: h.repo.store.Format(), steps: g.steps.begin()}
 	if !h.changedEntries(g, &w, o) {
 		return h.problem(o.Num, fmt.Errorf("tree with something that is no entry: %w", pack.ErrCorrupt))

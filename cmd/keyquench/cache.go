@@ -13,12 +13,12 @@ import (
 
 // scanCache is where scans remember what they have read; nil when the user has no
 // place for that.
-func scanCache(allow []string) *scanner.Cache {
+func scanCache(allow []string, set *rules.Set) *scanner.Cache {
 	dir, err := os.UserCacheDir()
 	if err != nil || !filepath.IsAbs(dir) {
 		return nil
 	}
-	return &scanner.Cache{Dir: filepath.Join(dir, "keyquench"), Program: programID() + strings.Join(append(allow, ""), " allow "), Rules: rules.Default()}
+	return &scanner.Cache{Dir: filepath.Join(dir, "keyquench"), Program: programID() + strings.Join(append(allow, ""), " allow "), Rules: set}
 }
 
 // programID tells builds of the program apart: by version and commit and, where

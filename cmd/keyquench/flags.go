@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/keyquench/keyquench/internal/report"
+	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
 	"github.com/spf13/pflag"
 )
@@ -20,7 +21,13 @@ type scanFlags struct {
 	secrets, quiet, noProgress       bool
 	noCache, noAllow, gitleaksAllow  bool
 	workers                          int
+	rules                            []string
+	config                           string
+	trustRepo                        bool
 	sinceGiven, rangeGiven, outGiven bool
+
+	set   *rules.Set // nil for the built-in rules
+	lists []textFile // of what to ignore, those of ignores too
 }
 
 // maxWorkers bounds --workers: each holds buffers, and more than this many
@@ -32,8 +39,14 @@ func (f *scanFlags) add(s *pflag.FlagSet) {
 	s.StringArrayVar(&f.ignores, "ignore", nil, "leave out the findings that `FILE` lists: fingerprints, or a baseline; may be repeated")
 	s.StringVar(&f.format, "format", "text", "write findings as `"+strings.Join(report.Formats(), "|")+"`")
 	s.StringVar(&f.output, "output", "", "write findings to `FILE` (mode 0600) instead of standard output")
-	s.BoolVar(&f.secrets, "show-secrets", false, "write secrets in full: mind who reads the output")
 	s.BoolVar(&f.quiet, "quiet", false, "write findings and errors only: no progress, no summary, no advice")
+	f.addManner(s)
+	s.SortFlags = false
+}
+
+// addManner adds the flags for how it is scanned and shown.
+func (f *scanFlags) addManner(s *pflag.FlagSet) {
+	s.BoolVar(&f.secrets, "show-secrets", false, "write secrets in full: mind who reads the output")
 	s.BoolVar(&f.noProgress, "no-progress", false, "show no progress")
 	s.StringVar(&f.color, "color", "auto", "colour the text: `auto|always|never`; auto obeys NO_COLOR")
 	s.BoolVar(&f.noAllow, "no-allow", false, "report lines marked keyquench:allow too")
@@ -53,6 +66,9 @@ func (f *scanFlags) addTarget(s *pflag.FlagSet) {
 	s.StringVar(&f.rng, "range", "", "scan what the commits `A..B` added")
 	s.StringArrayVar(&f.branches, "branch", nil, "scan only what branch `NAME` leads to; may be repeated")
 	s.StringVar(&f.since, "since", "", "scan only commits made since `DATE`")
+	s.StringArrayVar(&f.rules, "rules", nil, "add the rules of `FILE`, keyquench's or gitleaks'; may be repeated")
+	s.StringVar(&f.config, "config", "", "read settings from `FILE`, a keyquench.toml")
+	s.BoolVar(&f.trustRepo, "trust-repo-config", false, "follow the keyquench.toml and .keyquenchignore of what is scanned")
 	s.SortFlags = false
 }
 

@@ -31,6 +31,7 @@ What is scanned
   any other directory           every file below it; of repositories inside it,
                                 the files, not the history
   a file                        that file
+  a bundle or a pack of Git     the history that it holds
   --stdin                       what comes on standard input
 
 History is every object of the store, each once: all branches and tags, and also
@@ -100,6 +101,7 @@ const scanExamples = `  keyquench scan                          this repository,
   keyquench scan --staged                 what the next commit would add
   keyquench scan --since 30d ../service   the last month of another repository
   git diff | keyquench scan --stdin       a change that is not committed
+  keyquench scan backup.bundle            the history in a bundle
   keyquench scan --format json --output leaks.json`
 
 const explainHelp = `Explain scans like scan, and tells all there is to say about one key: the rule

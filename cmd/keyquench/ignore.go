@@ -1,23 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/keyquench/keyquench/internal/ignore"
 	"github.com/keyquench/keyquench/internal/report"
-	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
 	"github.com/spf13/cobra"
 )
 
 // ignored reads lists of findings that are not to be reported.
-func (p *program) ignored(paths []string) (*ignore.List, error) {
+func (p *program) ignored(files []textFile) (*ignore.List, error) {
 	list := new(ignore.List)
-	for _, path := range paths {
-		if err := p.readIgnored(list, path); err != nil {
+	for _, f := range files {
+		if err := p.readIgnored(list, f); err != nil {
 			return nil, err
 		}
 	}
@@ -27,13 +26,12 @@ func (p *program) ignored(paths []string) (*ignore.List, error) {
 	return list, nil
 }
 
-func (p *program) readIgnored(list *ignore.List, path string) error {
-	file, err := os.Open(path)
+func (p *program) readIgnored(list *ignore.List, file textFile) error {
+	text, err := file.read(file.name)
 	if err != nil {
-		return usageError{fmt.Sprintf("--ignore %q: %v", path, cause(err)), "keyquench baseline > FILE makes one"}
+		return usageError{fmt.Sprintf("a list of what to ignore: %v", err), "keyquench baseline > FILE makes one"}
 	}
-	defer file.Close()
-	err = list.Read(path, file, p.now())
+	err = list.Read(file.name, bytes.NewReader(text), p.now())
 	if errors.Is(err, ignore.ErrForm) {
 		return usageError{err.Error(), "a line is: FINGERPRINT [until YYYY-MM-DD] [# reason]"}
 	}
@@ -59,7 +57,7 @@ func (p *program) baselineCommand() *cobra.Command {
 
 func (p *program) baseline(ctx context.Context, t *target, f *scanFlags) error {
 	var entries []ignore.Entry
-	sum, err := p.read(ctx, t, f, rules.Default(), func(x scanner.Finding) error {
+	sum, err := p.read(ctx, t, f, f.ruleSet(), func(x scanner.Finding) error {
 		entries = append(entries, ignore.Entry{Fingerprint: x.Fingerprint, Reason: x.Rule.ID + " " + report.Safe(x.Key.ID)})
 		return nil
 	})

@@ -21,7 +21,9 @@ const module = "github.com/keyquench/keyquench"
 // may. A package that is not here is not part of the design. Those that only
 // test others stand at the end.
 var mayImport = map[string][]string{
-	"cmd/keyquench":     {"hooks", "hooks/webhook", "action", "internal/dash", "internal/ignore", "internal/report", "internal/org", "internal/queue"},
+	"cmd/keyquench":     {"hooks", "hooks/webhook", "action", "internal/config", "internal/dash", "internal/ignore", "internal/report", "internal/org", "internal/queue"},
+	"internal/config":   {"internal/tomlfile"},
+	"internal/tomlfile": nil,
 	"internal/dash":     {"internal/ledger"},
 	"internal/report":   {"internal/ledger"},
 	"internal/ledger":   {"scanner", "internal/verify", "internal/respond", "internal/incident"},
@@ -35,7 +37,8 @@ var mayImport = map[string][]string{
 	"hooks/webhook":     nil,
 	"action":            {"scanner"},
 
-	"scanner":                   {"rules", "scanner/internal/cache", "scanner/internal/gitdir", "scanner/internal/index", "scanner/internal/pack", "scanner/internal/unpack", "scanner/internal/worktree"},
+	"scanner":                   {"rules", "scanner/internal/bundle", "scanner/internal/cache", "scanner/internal/gitdir", "scanner/internal/index", "scanner/internal/pack", "scanner/internal/unpack", "scanner/internal/worktree"},
+	"scanner/internal/bundle":   {"scanner/internal/oid"},
 	"scanner/internal/cache":    nil,
 	"scanner/internal/fault":    nil,
 	"scanner/internal/gitdir":   {"scanner/internal/oid"},
@@ -46,8 +49,10 @@ var mayImport = map[string][]string{
 	"scanner/internal/unpack":   {"scanner/internal/inflate"},
 	"scanner/internal/worktree": {"scanner/internal/index"},
 
-	"rules":                 {"rules/internal/anchor"},
-	"rules/internal/anchor": nil,
+	"rules":                   {"rules/internal/anchor", "rules/internal/custom", "rules/internal/rulefile"},
+	"rules/internal/anchor":   nil,
+	"rules/internal/custom":   nil,
+	"rules/internal/rulefile": {"internal/tomlfile", "rules/internal/custom"},
 
 	"rules/rulestest":          {"rules"},
 	"scanner/internal/gittest": nil,

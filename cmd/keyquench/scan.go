@@ -59,6 +59,10 @@ func (p *program) onTarget(c *cobra.Command, args []string, f *scanFlags, do fun
 	var wg sync.WaitGroup
 	wg.Go(func() { rules.Default() })
 	defer wg.Wait()
+	if err := p.settle(path, given, f); err != nil {
+		return err
+	}
+	choice.Rules = f.set
 	t, err := p.openTarget(c.Context(), path, given, f, choice)
 	if err != nil {
 		return err
@@ -82,7 +86,7 @@ func atMostOnePath(command string) cobra.PositionalArgs {
 
 // scan runs the scan and reports it.
 func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
-	set := rules.Default()
+	set := f.ruleSet()
 	out := p.out
 	if f.outGiven {
 		file, err := newAtomicFile(f.output)
@@ -97,10 +101,8 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 		Version: shortVersion(), Rules: set.Version(), Time: p.now(),
 	}
 	w, _ := report.New(f.format, out, o) // flags have been checked
-	if f.secrets {
-		fmt.Fprintln(p.errOut, "keyquench: warning: secrets are written in full: mind who reads the output")
-	}
-	ignored, err := p.ignored(f.ignores)
+	p.warn(f)
+	ignored, err := p.ignored(f.lists)
 	if err != nil {
 		return err
 	}
@@ -127,6 +129,13 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 		return err
 	}
 	return p.finish(&sum, o, f)
+}
+
+// warn says what whoever gave the flags should mind.
+func (p *program) warn(f *scanFlags) {
+	if f.secrets {
+		fmt.Fprintln(p.errOut, "keyquench: warning: secrets are written in full: mind who reads the output")
+	}
 }
 
 // read runs the scanner and shows its progress; the report is written later.
