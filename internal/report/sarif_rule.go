@@ -21,6 +21,10 @@ func descriptor(r *rules.Rule) sarifRule {
 			ProblemSeverity: "error", SecuritySeverity: severity(r),
 		},
 	}
+	if r.File != "" { // it is a user's own
+		d.HelpURI = ""
+		d.Properties.Tags = append([]string{"security", "external/cwe/cwe-798", "credentials"}, r.Tags...)
+	}
 	d.Help.Text, d.Help.Markdown = help(r)
 	return d
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -265,5 +266,17 @@ func TestSARIFStaysBelowTheLimitsOfCodeScanning(t *testing.T) {
 	}
 	if *inv.ExecutionSuccessful || len(inv.ToolExecutionNotifications) != 1 || *inv.ToolExecutionNotifications[0].Descriptor.ID != "limit" {
 		t.Errorf("what was left out is not told: %v, %v", *inv.ExecutionSuccessful, inv.ToolExecutionNotifications)
+	}
+}
+
+// A rule of a user's own is not told to be about AWS, nor explained by our page.
+func TestSARIFTellsUsersRulesApart(t *testing.T) {
+	own := descriptor(&rules.Rule{ID: "acme", Title: "Acme token", Kind: rules.Credential, File: "acme.toml", Tags: []string{"acme"}})
+	if own.HelpURI != "" || slices.Contains(own.Properties.Tags, "aws") || !slices.Contains(own.Properties.Tags, "acme") {
+		t.Errorf("a user's rule has the tags %v and the page %q", own.Properties.Tags, own.HelpURI)
+	}
+	built := descriptor(rules.Default().Rules()[0])
+	if built.HelpURI == "" || !slices.Contains(built.Properties.Tags, "aws") {
+		t.Errorf("a built-in rule has the tags %v and the page %q", built.Properties.Tags, built.HelpURI)
 	}
 }
