@@ -1,6 +1,10 @@
 package rules
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
 
 // scanID keeps the access key ID that data[start:end], a run of upper-case
 // letters and digits, ends in, if it does: nothing of [A-Z0-9] may follow it.
@@ -98,4 +102,30 @@ func (f *finder) escapedIDs(seg segment) {
 		}
 		n = end + 1
 	}
+}
+
+// signed tells whether the key ID data[start:end] is that of a signed request: a
+// day follows it, as in the scope of a signature of version 4, or a parameter of
+// version 2 goes before it.
+func signed(data []byte, start, end int) bool {
+	rest := data[end:min(len(data), end+24)]
+	for _, slash := range [...]string{"/", "%2F", "%2f", "%252F", `\/`, `\u002f`} {
+		if day, ok := bytes.CutPrefix(rest, []byte(slash)); ok {
+			return len(day) > 8 && strings.Trim(string(day[:8]), "0123456789") == "" && !alnumClass[day[8]]
+		}
+	}
+	before := bytes.ToLower(data[max(0, start-40):start])
+	for _, equals := range [...]string{"=", "%3d", `\u003d`} {
+		name, ok := bytes.CutSuffix(before, []byte(equals))
+		name, ok2 := bytes.CutSuffix(name, []byte("awsaccesskeyid"))
+		if !ok || !ok2 {
+			continue
+		}
+		for _, and := range [...]string{"?", "&", "&amp;", "%26", `\u0026`} {
+			if bytes.HasSuffix(name, []byte(and)) {
+				return true
+			}
+		}
+	}
+	return false
 }

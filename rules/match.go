@@ -57,6 +57,7 @@ func (f *finder) appendKeys(dst []Match, p *pairing) []Match {
 		if p.chosen[k] >= 0 {
 			m.Key.Secret, m.Entropy = m.Secrets[0].Secret, m.Secrets[0].Entropy
 		}
+		m.Signed = len(m.Secrets) == 0 && signed(f.data, id.start, id.end)
 		if t, ok := tokens[id.text]; ok {
 			m.Key.Token = NewSecret(t.text)
 			m.TokenStart, m.TokenEnd = t.start, t.end

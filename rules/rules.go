@@ -88,6 +88,10 @@ type Match struct {
 	// Encoding is how the value was written: "" as it is, "base64", or the name
 	// of the escapes inside it: "percent", "json", "html", "mixed".
 	Encoding string
+	// Signed tells that a key ID without a secret stands in a signed request, as the
+	// address of a shared file is: whoever made that knew the secret, whoever has it
+	// learns the ID only.
+	Signed bool
 	// Account is the number of the owning account and User the name the
 	// credential goes with, where the value or the text beside it tells them.
 	User, Account string

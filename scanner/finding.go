@@ -21,6 +21,8 @@ type Finding struct {
 	Canary string
 	// User is the user that a service's credential names, or "".
 	User string
+	// Signed tells that the ID, alone, stands in signed requests everywhere.
+	Signed bool
 	// Entropy is in bits per character of the secret, or of the ID alone.
 	Entropy float64
 	// Secrets are all that may be the secret of Key.ID, best first. Key.Secret

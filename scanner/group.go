@@ -75,7 +75,7 @@ func (gs *groups) add(h hit, p Place, order int32, head *Position) {
 			rule: h.match.Rule, places: map[placeKey]*sighting{},
 			secrets: map[rules.Secret]rules.Candidate{}, best: map[rules.Secret]int{}, tokens: map[rules.Secret]int{},
 		}
-		g.finding.User, g.finding.Account = h.match.User, h.match.Account
+		g.finding.User, g.finding.Account, g.finding.Signed = h.match.User, h.match.Account, true
 		(*gs)[k] = g
 	}
 	g.match(&h.match)
@@ -120,6 +120,7 @@ func (g *group) match(m *rules.Match) {
 		g.tokens[m.Key.Token]++
 	}
 	g.finding.Key.ID = m.Key.ID
+	g.finding.Signed = g.finding.Signed && m.Signed
 	g.finding.Entropy = max(g.finding.Entropy, m.Entropy)
 	g.finding.User = max(g.finding.User, m.User)
 	g.finding.Account = max(g.finding.Account, m.Account)
@@ -198,6 +199,9 @@ func (gs groups) findings() []Finding {
 		list = append(list, ordered{f, places[0], k})
 	}
 	slices.SortStableFunc(list, func(a, b ordered) int {
+		if a.Signed != b.Signed { // which is the least of all findings
+			return map[bool]int{true: 1, false: -1}[a.Signed]
+		}
 		return cmp.Or(compareSightings(a.first, b.first), cmp.Compare(a.group, b.group))
 	})
 	out := make([]Finding, len(list))
@@ -229,6 +233,7 @@ func (g *group) finish(k string) Finding {
 		f.Key.Secret = f.Secrets[0].Secret
 	}
 	f.Key.Token = most(g.tokens)
+	f.Signed = f.Signed && len(f.Secrets) == 0
 	if f.Account == "" && f.Key.ID != "" {
 		f.Account, _ = rules.Account(f.Key.ID)
 	}

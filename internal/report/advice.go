@@ -16,6 +16,7 @@ type tally struct {
 	temporary   bool
 	lone, other bool
 	canaries    int
+	signed      int // IDs that stand in signed requests only
 }
 
 func (t *tally) note(f *scanner.Finding) {
@@ -24,6 +25,8 @@ func (t *tally) note(f *scanner.Finding) {
 		t.canaries++
 	}
 	switch {
+	case f.Signed:
+		t.signed++
 	case isTemporary(f.Key.ID):
 		t.temporary = true
 	case f.Key.ID != "":
@@ -68,6 +71,13 @@ func (t *tally) steps(scope Scope) (steps []step) {
 	}
 	if t.other {
 		say("Reset the passwords and tokens of single services where they were issued.")
+	}
+	if t.signed > 0 {
+		say("A key ID in a signed request gives nothing away but the ID: see that the request itself",
+			"has expired, and that its key is one you know.")
+	}
+	if t.signed == t.count {
+		return steps
 	}
 	say("Look in CloudTrail at what was done with it since the date above, then issue a new key",
 		"and delete the old one.")

@@ -42,6 +42,7 @@ type jsonFinding struct {
 	Account     string      `json:"account"`
 	Canary      string      `json:"canary"`
 	State       string      `json:"state"`
+	Signed      bool        `json:"signed"`
 	Entropy     float64     `json:"entropy"`
 	Candidates  int         `json:"candidates"`
 	Score       int         `json:"score,omitempty"`
@@ -145,7 +146,7 @@ func (j *jsonLines) finding(f *scanner.Finding) error {
 	line := jsonFinding{
 		Type: "finding", Schema: schema, Fingerprint: f.Fingerprint, Rule: f.Rule.ID, Title: f.Rule.Title, Kind: kindOf(f),
 		KeyID: valid(f.Key.ID), Secret: valid(j.o.secret(f.Key.Secret)), Token: valid(j.o.secret(f.Key.Token)),
-		Account: f.Account, Canary: f.Canary, State: stateOf(f), Entropy: round(f.Entropy, 100), Candidates: len(f.Secrets),
+		Account: f.Account, Canary: f.Canary, State: stateOf(f), Signed: f.Signed, Entropy: round(f.Entropy, 100), Candidates: len(f.Secrets),
 		User: j.veil.text(f.User), Refs: make([]string, len(f.Refs)), RefCount: f.RefCount, Places: make([]jsonPlace, len(f.Places)),
 	}
 	if in, known := j.o.inHead(f); known {

@@ -170,7 +170,7 @@ func (s *sarifLog) result(f *scanner.Finding) sarifResult {
 		bag.InHead = &in
 	}
 	return sarifResult{
-		RuleID: f.Rule.ID, RuleIndex: s.index[f.Rule.ID], Level: "error",
+		RuleID: f.Rule.ID, RuleIndex: s.index[f.Rule.ID], Level: level(f),
 		Message: sarifMessage{Text: s.message(f, len(at))}, Locations: at[:1], RelatedLocations: at[1:],
 		PartialFingerprints: map[string]string{
 			"keyquench/v1": f.Fingerprint,
@@ -180,4 +180,12 @@ func (s *sarifLog) result(f *scanner.Finding) sarifResult {
 		},
 		Properties: bag,
 	}
+}
+
+// level is "note" for what no key can be made of.
+func level(f *scanner.Finding) string {
+	if f.Signed {
+		return "note"
+	}
+	return "error"
 }

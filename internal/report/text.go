@@ -116,7 +116,10 @@ func headline(f *scanner.Finding) string {
 		}
 	case "key-id":
 		title = "AWS access key ID, without a secret near it"
-		if len(f.Secrets) > 0 {
+		switch {
+		case f.Signed:
+			title = "AWS access key ID in a signed request, without its secret"
+		case len(f.Secrets) > 0:
 			title = "AWS access key ID, and what may be its secret"
 		}
 		if isTemporary(f.Key.ID) {
