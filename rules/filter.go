@@ -23,7 +23,7 @@ var (
 	// are and in UTF-16: all begin and end with an A.
 	prefixEnds = anchor.NewEnds('A', prefixLen-1, widePrefixLen-1)
 
-	anchors = anchor.NewPair(anchor.NewRuns(upperDigit, minTail), anchor.NewRuns(runClass, minRun))
+	anchors *anchor.Pair // see prepare
 )
 
 // The classes of anchors.

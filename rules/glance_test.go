@@ -6,6 +6,8 @@ import (
 	"testing"
 )
 
+func init() { prepare() }
+
 // Where a glance sees nothing, the run is one segment as long as it is, without
 // a mark; and it sees nothing in most of what source code has.
 func TestGlanceOverlooksNoMark(t *testing.T) {

@@ -6,6 +6,9 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/keyquench/keyquench/rules/internal/anchor"
 )
 
 const (
@@ -31,8 +34,18 @@ type mark struct {
 const inHex = -1
 
 // marks are all of them by their first character, and markPairs says for glance
-// which characters begin them.
-var marks, markPairs = buildMarks()
+// which characters begin them. prepare makes both.
+var (
+	marks     [256][]mark
+	markPairs [256]uint64
+)
+
+// prepare makes the tables that a search needs, when the first rules are compiled:
+// a program that begins with them has its start-up time to lose.
+var prepare = sync.OnceFunc(func() {
+	anchors = anchor.NewPair(anchor.NewRuns(upperDigit, minTail), anchor.NewRuns(runClass, minRun))
+	marks, markPairs = buildMarks()
+})
 
 // In markPairs a character has a bit for each kind of mark that it is the
 // second character of, and those of which it is the first this much higher.

@@ -105,6 +105,7 @@ func Default() *Set { return defaultSet() }
 func Parse(name string, r io.Reader) (*Set, error) { return parse(name, r, compiled) }
 
 func parse(name string, r io.Reader, expression compiler) (*Set, error) {
+	prepare()
 	text, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read rules %s: %w", name, err)
