@@ -52,7 +52,7 @@ func (m *keyMap) find(path string) string {
 		if p, ok := m.plain[path]; ok {
 			return p.String()
 		}
-		path = path[:max(0, strings.LastIndexByte(path, '.'))]
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}
 	return position{1, 1}.String()
 }

@@ -6,6 +6,7 @@ package tomlfile
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -35,6 +36,7 @@ type File struct {
 	Name string
 	text string
 	keys *keyMap
+	all  map[string]any
 	meta toml.MetaData
 }
 
@@ -48,9 +50,8 @@ func Parse(name string, text []byte) (*File, error) {
 		// The library would go as deep as the file says.
 		return nil, &Error{name, "", errors.New("arrays, tables or names nest too deep")}
 	}
-	var all map[string]any
 	var err error
-	if f.meta, err = toml.Decode(f.text, &all); err != nil {
+	if f.meta, err = toml.Decode(f.text, &f.all); err != nil {
 		return nil, f.syntax(err)
 	}
 	return f, nil
@@ -80,14 +81,26 @@ func (f *File) Top() (names []string) {
 	return names
 }
 
-// IsTable tells whether an outermost field is a table.
-func (f *File) IsTable(name string) bool { return f.meta.Type(name) == "Hash" }
+// IsTable tells whether an outermost field, in whatever case, is a table, if only by
+// what stands in it: "a.b = 1" makes one.
+func (f *File) IsTable(name string) bool {
+	for k, v := range f.all {
+		if _, ok := v.(map[string]any); ok && strings.EqualFold(k, name) {
+			return true
+		}
+	}
+	return false
+}
 
 // Decode reads the file into a struct. A field that the struct does not have is
-// an error, for which say finds the words.
+// an error, for which say finds the words, and so is a value that it cannot take.
 func (f *File) Decode(into any, say func(field string) string) error {
 	meta, err := toml.Decode(f.text, into)
 	if err != nil {
+		if at, bad := misfit(f.all, reflect.TypeOf(into).Elem(), ""); bad != nil {
+			name := at[strings.LastIndexByte(at, '.')+1:]
+			return f.Fail(at, fmt.Errorf("%s: %w", name, bad))
+		}
 		return f.syntax(err)
 	}
 	for _, k := range meta.Undecoded() {

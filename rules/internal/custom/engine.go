@@ -3,7 +3,6 @@ package custom
 import (
 	"bytes"
 	"cmp"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,8 +46,12 @@ type state struct {
 	spans  [][]span
 	around []int // rules that have some
 	helped map[int][]Hit
-	note   func(text, at int) bool // see, and put, bound once
-	place  func(text, at int) bool
+	// probed is what the tests of a rule cost so far, in bytes times steps, and
+	// probing are the rules that it is not 0 of.
+	probed  []int
+	probing []int
+	note    func(text, at int) bool // see, and put, bound once
+	place   func(text, at int) bool
 }
 
 type span struct{ start, end int }
@@ -56,7 +59,7 @@ type span struct{ start, end int }
 func (e *Engine) state(data []byte) *state {
 	s, _ := e.scratch.Get().(*state)
 	if s == nil {
-		s = &state{e: e, seen: make([]bool, len(e.texts.texts)), spans: make([][]span, len(e.rules))}
+		s = &state{e: e, seen: make([]bool, len(e.texts.texts)), spans: make([][]span, len(e.rules)), probed: make([]int, len(e.rules))}
 		s.note, s.place = s.see, s.put
 	}
 	s.data = data
@@ -79,6 +82,10 @@ func (s *state) release() {
 			s.spans[i] = nil
 		}
 	}
+	for _, i := range s.probing {
+		s.probed[i] = 0
+	}
+	s.probing = s.probing[:0]
 	s.data, s.helped, s.touch, s.around = nil, nil, s.touch[:0], s.around[:0]
 	s.e.scratch.Put(s)
 }
@@ -111,7 +118,7 @@ func (s *state) put(text, at int) bool {
 			last = list[n-1]
 		}
 		covered := len(list) > 0 && gap == 0 && p.start >= last.start && p.end <= last.end
-		if covered || !r.test.passes(s.data, at) {
+		if covered || !s.passes(i, at) {
 			continue
 		}
 		switch {
@@ -357,40 +364,4 @@ func (r *rule) value(h *Hit, loc []int) (start, end int) {
 		}
 	}
 	return h.from, h.to
-}
-
-// Entropy is Shannon's, in bits per character, as gitleaks has it: characters are
-// counted, and shares are of bytes.
-func Entropy(text []byte) (h float64) {
-	var count [256]int
-	ascii := true
-	for _, b := range text {
-		count[b]++
-		ascii = ascii && b < utf8.RuneSelf
-	}
-	share := func(n int) {
-		p := float64(n) / float64(len(text))
-		h -= p * math.Log2(p)
-	}
-	if ascii {
-		for _, n := range count {
-			if n > 0 {
-				share(n)
-			}
-		}
-		return h
-	}
-	runes := map[rune]int{}
-	for _, r := range string(text) {
-		runes[r]++
-	}
-	counts := make([]int, 0, len(runes))
-	for _, n := range runes {
-		counts = append(counts, n)
-	}
-	slices.Sort(counts) // sums of floats depend on the order
-	for _, n := range counts {
-		share(n)
-	}
-	return h
 }

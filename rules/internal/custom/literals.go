@@ -16,6 +16,7 @@ import (
 type literals struct {
 	texts []string   // lower-case
 	sets  [3]headSet // of texts of two bytes, of short ones, of all others
+	quick []*quick   // none when there are too many texts
 }
 
 const (
@@ -37,7 +38,7 @@ type chained struct{ text, next int32 }
 
 // newLiterals prepares a search; texts are lower-case and different.
 func newLiterals(texts []string) *literals {
-	l := &literals{texts: texts}
+	l := &literals{texts: texts, quick: quicks(texts)}
 	heads := [3]int{minAnchor, short, word}
 	for _, t := range texts {
 		k := setOf(t)
@@ -81,10 +82,48 @@ func (l *literals) each(data []byte, yield func(text, at int) bool) {
 	if len(l.texts) == 0 {
 		return
 	}
+	at, more := 0, true
+	if len(l.quick) > 0 && canShuffle && len(data) > behind {
+		at = len(data) - behind
+		more = l.hop(data, at, yield)
+	}
+	if more {
+		l.step(data, at, yield)
+	}
+}
+
+// hop is each for the places before end, by those that the quicks find; it returns
+// whether yield wants more. behind bytes stand behind end.
+func (l *literals) hop(data []byte, end int, yield func(text, at int) bool) (more bool) {
+	var next [maxQuick]int
+	for k, q := range l.quick {
+		next[k], _ = q.candidate(data, 0)
+	}
+	for {
+		k, at := 0, next[0]
+		for i := 1; i < len(l.quick); i++ {
+			if next[i] < at {
+				k, at = i, next[i]
+			}
+		}
+		if at >= end {
+			return true
+		}
+		q := l.quick[k]
+		for _, n := range q.texts {
+			if foldPrefix(data[at:], l.texts[n]) && !yield(n, at) {
+				return false
+			}
+		}
+		next[k], _ = q.candidate(data, at+1)
+	}
+}
+
+// step is each from a place on, by the hash.
+func (l *literals) step(data []byte, at int, yield func(text, at int) bool) {
 	two, few, rest := &l.sets[0], &l.sets[1], &l.sets[2]
-	at := 0
 	if two.mask|few.mask == 0 {
-		at = l.only(rest, data, yield)
+		at = l.only(rest, data, at, yield)
 	}
 	for ; at+word <= len(data); at++ {
 		w := fold(binary.LittleEndian.Uint64(data[at:]))
@@ -115,11 +154,9 @@ func (l *literals) each(data []byte, yield func(text, at int) bool) {
 	}
 }
 
-// only is each for a single set, but for the last bytes; it returns where it ended.
-// Most files have few rules, and this is all that they cost clean text.
-func (l *literals) only(s *headSet, data []byte, yield func(text, at int) bool) int {
+// only is step for a single set, but for the last bytes; it returns where it ended.
+func (l *literals) only(s *headSet, data []byte, at int, yield func(text, at int) bool) int {
 	mask := s.mask
-	at := 0
 	for ; at+word <= len(data); at++ {
 		h := (fold(binary.LittleEndian.Uint64(data[at:at+word])) & mask) * 0x9e3779b97f4a7c15 >> (64 - hashBits)
 		if s.bits[h>>6]>>(h&63)&1 != 0 && !l.begin(s, h, data, at, yield) {

@@ -25,14 +25,38 @@ const (
 
 // test is an expression that must match where an anchor stands.
 type test struct {
-	re   *regexp.Regexp
-	span int
+	re    *regexp.Regexp
+	span  int
+	steps int
 	// before is the most that a match has before its anchor, or unbounded.
 	before int
 }
 
-func (t *test) passes(data []byte, at int) bool {
-	return t == nil || t.re.Match(data[at:min(len(data), at+t.span)])
+// maxProbes is how many times the work of an expression on all of the data its test
+// may do there, and probeBytes what is added to the data for that.
+//
+// Tests look at the same bytes again where anchors stand close together. In a file
+// that is nothing but anchors they would look at each byte some hundred times.
+const (
+	maxProbes  = 4
+	probeBytes = 4 << 10
+)
+
+// passes tells whether the test of a rule passes at a place. Where tests have cost
+// too much it says so of each place: the expression looks then.
+func (s *state) passes(i, at int) bool {
+	r := s.e.rules[i]
+	if r.test == nil {
+		return true
+	}
+	if s.probed[i] == 0 {
+		s.probing = append(s.probing, i)
+	}
+	end := min(len(s.data), at+r.test.span)
+	if s.probed[i] += (end - at) * r.test.steps; s.probed[i] > maxProbes*r.steps*(len(s.data)+probeBytes) {
+		return true
+	}
+	return r.test.re.Match(s.data[at:end])
 }
 
 // testOf makes a test for the anchors of an expression, or nil.
@@ -52,7 +76,7 @@ func testOf(re *syntax.Regexp, anchors []string) *test {
 	if err != nil {
 		return nil
 	}
-	return &test{compiled, most + pad, s.before}
+	return &test{compiled, most + pad, size(tree), s.before}
 }
 
 // splitter takes an expression apart at its anchors.

@@ -44,13 +44,25 @@ var specs = []Spec{
 	{ID: "entropy", Regex: `tok=([a-z0-9]+)`, MinEntropy: 2.5},
 }
 
+// specRegexes are those of specs: to compile them for each text took most of the
+// time.
+var specRegexes = func() (list []*regexp.Regexp) {
+	for _, s := range specs {
+		list = append(list, regexp.MustCompile(s.Regex))
+	}
+	return list
+}()
+
+// maxFuzz bounds what a fuzzer makes of data: what is longer shows nothing else,
+// and costs an expression of thousands of steps seconds.
+const maxFuzz = 4 << 10
+
 // plain is the slow twin: gitleaks' way of going about it, one rule at a time.
-func plain(s *Spec, data []byte) (found []string) {
+func plain(s *Spec, re *regexp.Regexp, data []byte) (found []string) {
 	low := strings.ToLower(string(data))
 	if len(s.Keywords) > 0 && !slices.ContainsFunc(s.Keywords, func(k string) bool { return strings.Contains(low, strings.ToLower(k)) }) {
 		return nil
 	}
-	re := regexp.MustCompile(s.Regex)
 	for _, loc := range re.FindAllSubmatchIndex(data, -1) {
 		start, end := loc[0], loc[1]
 		whole := data[start:end]
@@ -114,7 +126,7 @@ func compare(t *testing.T, all *Engine, alone []*Engine, data []byte) (n int) {
 	t.Helper()
 	var want []string
 	for i := range specs {
-		one := plain(&specs[i], data)
+		one := plain(&specs[i], specRegexes[i], data)
 		got, marked := found(alone[i], specs[i:i+1], data)
 		slices.Sort(one)
 		if !slices.Equal(got, one) {
@@ -163,7 +175,7 @@ func FuzzLook(f *testing.F) {
 	for range 20 {
 		f.Add(text(r, 30))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) { compare(t, all, alone, data) })
+	f.Fuzz(func(t *testing.T, data []byte) { compare(t, all, alone, data[:min(len(data), maxFuzz)]) })
 }
 
 // Any expression at all, against FindAll.
@@ -172,12 +184,13 @@ func FuzzRegex(f *testing.F) {
 		f.Add(s.Regex, []byte("acme_abcd1234 token = abcd\nkey: x\n"))
 	}
 	f.Fuzz(func(t *testing.T, regex string, data []byte) {
+		data = data[:min(len(data), maxFuzz)]
 		list := []Spec{{ID: "x", Regex: regex}}
 		e, err := New(Program{Rules: list}, reach)
 		if err != nil {
 			return
 		}
-		want := plain(&list[0], data)
+		want := plain(&list[0], regexp.MustCompile(regex), data)
 		got, marked := found(e, list, data)
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
@@ -227,6 +240,26 @@ func TestCompilingEnds(t *testing.T) {
 		if err == nil {
 			e.Look(nil, []byte("acme "+strings.Repeat("abc", 100)))
 		}
+	}
+}
+
+// Where anchors stand close together, the tests of places stop to cost more than the
+// expression itself, and nothing is lost.
+func TestProbesAreBounded(t *testing.T) {
+	list := []Spec{{ID: "x", Regex: `acme_[a-z0-9_]{0,200}!`}}
+	e := engine(t, Program{Rules: list})
+	data := []byte(strings.Repeat("acme_", 4000) + "abc!")
+	s := e.state(data)
+	if r := e.rules[0]; r.test == nil || s.probed[0] <= maxProbes*r.steps*len(data) || len(s.spans[0]) == 0 {
+		t.Fatalf("test %v, cost %d, %d spans: no test of the bound", r.test, s.probed[0], len(s.spans[0]))
+	}
+	s.release()
+	want := plain(&list[0], regexp.MustCompile(list[0].Regex), data)
+	if got, marked := found(e, list, data); !slices.Equal(got, want) || !marked || !e.Marked(data) || len(want) != 1 {
+		t.Errorf("Look = %v, %v, want %v and marks", got, marked, want)
+	}
+	if _, marked := e.Look(nil, []byte("acme_ acme_")); marked || e.Marked([]byte("acme_ acme_")) {
+		t.Error("what tests cost in one buffer counts in the next")
 	}
 }
 

@@ -95,7 +95,7 @@ func (l *loader) gitleaks(f *file, above []string) (*parsed, error) {
 		}
 	}
 	if in.Extend.Path != "" {
-		base, err := l.read(beside(f.name, in.Extend.Path), above)
+		base, err := l.read(beside(f.name, in.Extend.Path), above, f)
 		if err != nil {
 			return nil, err
 		}

@@ -76,13 +76,13 @@ func (g *group) UnmarshalTOML(v any) error {
 	switch v := v.(type) {
 	case int64:
 		if v < 0 || v > 1<<10 {
-			return errors.New("secret is no number of a group")
+			return errors.New("is no number of a group")
 		}
 		g.number = int(v)
 	case string:
 		g.name = v
 	default:
-		return errors.New("secret is neither the number nor the name of a group")
+		return errors.New("is neither the number nor the name of a group")
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (l *loader) native(f *file, above []string) (*parsed, error) {
 	}
 	c.disable = in.Disable
 	for _, other := range in.Extend {
-		base, err := l.read(beside(f.name, other), above)
+		base, err := l.read(beside(f.name, other), above, f)
 		if err == nil {
 			// What a file allows holds for its own rules; so it is added at once.
 			err = l.add(base)

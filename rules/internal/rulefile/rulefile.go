@@ -91,7 +91,7 @@ func Load(sources []Source, builtIn func(id string) bool, reach int) (*Files, *c
 	l := &loader{builtIn: builtIn}
 	for _, src := range sources {
 		l.open = src.Read
-		c, err := l.read(filepath.Clean(src.Name), nil)
+		c, err := l.read(filepath.Clean(src.Name), nil, nil)
 		if err == nil {
 			err = l.add(c)
 		}
@@ -110,9 +110,13 @@ func Load(sources []Source, builtIn func(id string) bool, reach int) (*Files, *c
 		} else {
 			o = l.rules[bad.Rule]
 		}
-		first, _, _ := strings.Cut(bad.Field, ".")
-		bad.Field = cmp.Or(o.names[first], bad.Field)
-		return nil, nil, o.ruleError(o.path+"."+bad.Field, o.rule, bad)
+		field, number, _ := strings.Cut(bad.Field, ".")
+		bad.Field = cmp.Or(o.names[field], field)
+		at := o.path + "." + bad.Field
+		if number != "" {
+			at += "[" + number + "]"
+		}
+		return nil, nil, o.ruleError(at, o.rule, bad)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -143,16 +147,20 @@ type parsedList struct {
 	rules []string // none for all
 }
 
-// read reads a file; above are those that extend it.
-func (l *loader) read(name string, above []string) (*parsed, error) {
+// read reads a file; above are those that extend it, and by is the last of them.
+func (l *loader) read(name string, above []string, by *file) (*parsed, error) {
+	fail := func(err error) error { return by.fail("extend.path", fmt.Errorf("extend: %w", err)) }
 	if slices.Contains(above, name) {
-		return nil, &tomlfile.Error{File: above[len(above)-1], Err: fmt.Errorf("extend: the files extend one another: %s", strings.Join(append(above, name), " → "))}
+		return nil, fail(fmt.Errorf("the files extend one another: %s", strings.Join(append(above, name), " → ")))
 	}
 	if len(above) == maxDepth {
-		return nil, &tomlfile.Error{File: above[len(above)-1], Err: fmt.Errorf("extend: more than %d files extend one another", maxDepth)}
+		return nil, fail(fmt.Errorf("more than %d files extend one another", maxDepth))
 	}
 	text, err := l.open(name)
-	if err != nil {
+	switch {
+	case err != nil && by != nil:
+		return nil, fail(err)
+	case err != nil:
 		return nil, fmt.Errorf("read rules: %w", err)
 	}
 	in, err := tomlfile.Parse(name, text)
