@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 
 	"github.com/keyquench/keyquench/rules"
@@ -232,6 +233,9 @@ func (h *history) mayCache(set *rules.Set) bool {
 	return e != nil && h.chosen == nil && e.rules == set && !h.repo.partial
 }
 
+// manyObjects is from how many on their names take memory worth making room for.
+const manyObjects = 1 << 17
+
 // remember writes what a scan without a fault has found. p is nil when nothing
 // hit.
 func (h *history) remember(run *scan, hits []hit, p *placing) {
@@ -257,6 +261,9 @@ func (h *history) remember(run *scan, hits []hit, p *placing) {
 	}
 	if h.repo.now() != e.state {
 		res.State = [sha256.Size]byte{}
+	}
+	if h.repo.store.Unique() > manyObjects {
+		debug.FreeOSMemory() // what the walk needed makes room for what is written
 	}
 	if err := e.dir.Write(e.name, &res, h.known(p)); err != nil {
 		e.err = errors.Join(e.err, fmt.Errorf("this scan is not remembered: %w", err))
