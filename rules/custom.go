@@ -168,12 +168,18 @@ func (c *customRules) find(dst []Match, first int, data []byte) (matches []Match
 		return dst, marked
 	}
 	taken := takenBy(dst[first:])
-	dst = append(dst[:first], slices.DeleteFunc(dst[first:], func(m Match) bool { return c.allowed(&m, data) })...)
-	for i := first; i < len(dst); i++ {
-		if lists := c.allow[dst[i].Rule]; len(lists) > 0 {
-			_, dst[i].place = c.engine.Judge(lists, data, dst[i].Start, dst[i].End, dst[i].Key.ID)
+	kept := dst[:first]
+	for _, m := range dst[first:] {
+		allowed := false
+		if lists := c.allow[m.Rule]; len(lists) > 0 {
+			allowed, m.place = c.engine.Judge(lists, data, m.Start, m.End, m.Key.ID)
+		}
+		if !allowed {
+			kept = append(kept, m)
 		}
 	}
+	clear(dst[len(kept):]) // what is gone holds secrets
+	dst = kept
 	for i := range hits {
 		h := &hits[i]
 		r := c.rules[h.Rule]
@@ -187,16 +193,6 @@ func (c *customRules) find(dst []Match, first int, data []byte) (matches []Match
 	}
 	sortMatches(dst[first:])
 	return dst, marked
-}
-
-// allowed tells whether files allow what a built-in rule found.
-func (c *customRules) allowed(m *Match, data []byte) bool {
-	lists := c.allow[m.Rule]
-	if len(lists) == 0 {
-		return false
-	}
-	allowed, _ := c.engine.Judge(lists, data, m.Start, m.End, m.Key.ID)
-	return allowed
 }
 
 // taken are ranges of bytes, sorted by where they start; end is the furthest of

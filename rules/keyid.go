@@ -13,7 +13,7 @@ func (f *finder) scanID(start, end int) {
 	sp := f.set.keyID.spec
 	id := end - keyIDLen
 	text := f.data[id:end]
-	if !f.set.isPrefix(text[0], text[1], text[2], text[3]) || !escapeBefore(f.data, start, id) {
+	if !f.set.isPrefix([prefixLen]byte(text)) || !escapeBefore(f.data, start, id) {
 		return
 	}
 	if sp.placeholderTail(text[4:]) {
@@ -30,8 +30,8 @@ func (f *finder) scanID(start, end int) {
 }
 
 // isPrefix tells whether key IDs begin with the four letters.
-func (s *Set) isPrefix(a, b, c, d byte) bool {
-	return a == 'A' && slices.Contains(s.keyID.spec.Prefixes, string([]byte{a, b, c, d}))
+func (s *Set) isPrefix(p [prefixLen]byte) bool {
+	return p[0] == 'A' && slices.Contains(s.keyID.spec.Prefixes, string(p[:]))
 }
 
 // legacyTail tells whether tail can belong to an ID of the first years: no
@@ -94,7 +94,7 @@ func (f *finder) escapedIDs(seg segment) {
 		}
 		start := at
 		at = f.skip(at, min(end+1, len(text))-n)
-		if part := text[n:end]; len(part) == keyIDLen && f.set.isPrefix(part[0], part[1], part[2], part[3]) &&
+		if part := text[n:end]; len(part) == keyIDLen && f.set.isPrefix([prefixLen]byte(part)) &&
 			ValidKeyID(string(part)) && !sp.placeholderTail(part[4:]) {
 			if stop := f.skip(start, keyIDLen); stop-start > keyIDLen {
 				f.encoded = append(f.encoded, idHit{start: start, end: stop, text: string(part), enc: seg.esc.name()})

@@ -43,7 +43,7 @@ type cut struct {
 // not by the rest but by a joint.
 func (f *finder) scanPiece(at int) {
 	d := f.data[at:]
-	if f.inPieces || len(d) < prefixLen || !f.set.isPrefix(d[0], d[1], d[2], d[3]) {
+	if f.inPieces || len(d) < prefixLen || !f.set.isPrefix([prefixLen]byte(d)) {
 		return
 	}
 	end := prefixLen
@@ -67,7 +67,7 @@ func (f *finder) scanTail(start, end int) {
 		}
 	}
 	text := joined(f.data[max(0, start-beforeTail):end]).text
-	if id := len(text) - keyIDLen; id >= 0 && f.set.isPrefix(text[id], text[id+1], text[id+2], text[id+3]) {
+	if id := len(text) - keyIDLen; id >= 0 && f.set.isPrefix([prefixLen]byte(text[id:])) {
 		f.mark, f.inPieces = true, true
 	}
 }

@@ -3,7 +3,6 @@ package rules
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"sync"
 )
 
@@ -70,12 +69,7 @@ func (f *finder) appendMatches(dst []Match) []Match {
 	}
 	first := len(dst)
 	dst = f.matches(dst)
-	slices.SortStableFunc(dst[first:], func(a, b Match) int {
-		if a.Start != b.Start {
-			return a.Start - b.Start
-		}
-		return a.End - b.End
-	})
+	sortMatches(dst[first:])
 	return dst
 }
 

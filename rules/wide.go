@@ -69,7 +69,7 @@ func (f *finder) widePrefix(at int) bool {
 		return false
 	}
 	d := f.data[at:]
-	return d[1]|d[3]|d[5] == 0 && f.set.isPrefix(d[0], d[2], d[4], d[6])
+	return d[1]|d[3]|d[5] == 0 && f.set.isPrefix([prefixLen]byte{d[0], d[2], d[4], d[6]})
 }
 
 // undoWide takes over what is found in UTF-16 from data[from:] on, at most

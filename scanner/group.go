@@ -199,8 +199,11 @@ func (gs groups) findings() []Finding {
 		list = append(list, ordered{f, places[0], k})
 	}
 	slices.SortStableFunc(list, func(a, b ordered) int {
-		if a.Signed != b.Signed { // which is the least of all findings
-			return map[bool]int{true: 1, false: -1}[a.Signed]
+		switch { // a signed request is the least of all findings
+		case a.Signed && !b.Signed:
+			return 1
+		case !a.Signed && b.Signed:
+			return -1
 		}
 		return cmp.Or(compareSightings(a.first, b.first), cmp.Compare(a.group, b.group))
 	})

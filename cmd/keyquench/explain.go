@@ -68,10 +68,7 @@ func (p *program) explain(ctx context.Context, t *target, f *scanFlags, name str
 		return hinted{err, "give the same path and flags that scan was given, --rules and --ignored too; a marker on its line needs --no-allow"}
 	}
 	p.warn(f)
-	o := report.Options{
-		Color: p.colored(p.out, f.color), ShowSecrets: f.secrets, Scope: t.scope, Target: t.name,
-		Version: shortVersion(), Rules: f.ruleSet().Version(), Time: p.now(),
-	}
+	o := p.reportOptions(p.out, t, f)
 	for i, x := range found {
 		if i > 0 {
 			if _, err := fmt.Fprintln(p.out); err != nil {
@@ -83,7 +80,7 @@ func (p *program) explain(ctx context.Context, t *target, f *scanFlags, name str
 		}
 	}
 	if sum.Incomplete() {
-		return errors.Join(hinted{errors.New("not everything was read: there may be more places"), "keyquench scan names what was skipped"})
+		return hinted{errors.New("not everything was read: there may be more places"), "keyquench scan names what was skipped"}
 	}
 	return nil
 }

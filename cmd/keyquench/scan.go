@@ -96,10 +96,7 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 		defer file.discard()
 		out = file
 	}
-	o := report.Options{
-		Color: p.colored(out, f.color), ShowSecrets: f.secrets, Quiet: f.quiet, Scope: t.scope, Target: t.name,
-		Version: shortVersion(), Rules: set.Version(), Time: p.now(),
-	}
+	o := p.reportOptions(out, t, f)
 	w, _ := report.New(f.format, out, o) // flags have been checked
 	p.warn(f)
 	ignored, err := p.ignored(f.lists)
@@ -129,6 +126,14 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 		return err
 	}
 	return p.finish(&sum, o, f)
+}
+
+// reportOptions say how a scan of t is reported to out.
+func (p *program) reportOptions(out io.Writer, t *target, f *scanFlags) report.Options {
+	return report.Options{
+		Color: p.colored(out, f.color), ShowSecrets: f.secrets, Quiet: f.quiet, Scope: t.scope, Target: t.name,
+		Version: shortVersion(), Rules: f.ruleSet().Version(), Time: p.now(),
+	}
 }
 
 // warn says what whoever gave the flags should mind.

@@ -28,10 +28,7 @@ func Explain(w io.Writer, f scanner.Finding, o Options) error {
 	if in, known := o.inHead(&f); known {
 		t.row(&b, "in HEAD", yesNo(in))
 	}
-	if f.RefCount > 0 {
-		t.row(&b, "reachable", "from: "+t.refList(f.Refs, f.RefCount))
-	}
-	t.places(&b, &f)
+	t.stands(&b, &f)
 	for _, step := range readings(&f) {
 		t.row(&b, "read", step)
 	}

@@ -85,14 +85,15 @@ func (t *text) block(b *bytes.Buffer, f *scanner.Finding) {
 	} else if t.o.Scope == Part {
 		t.row(b, "in HEAD", "not known: not all of history was looked at")
 	}
-	if f.RefCount > 0 {
-		t.row(b, "reachable", "from: "+t.refList(f.Refs, f.RefCount))
-	}
-	t.places(b, f)
+	t.stands(b, f)
 	t.row(b, "print", f.Fingerprint)
 }
 
-func (t *text) places(b *bytes.Buffer, f *scanner.Finding) {
+// stands writes what leads to a key, and the places it stands in.
+func (t *text) stands(b *bytes.Buffer, f *scanner.Finding) {
+	if f.RefCount > 0 {
+		t.row(b, "reachable", "from: "+t.refList(f.Refs, f.RefCount))
+	}
 	shown := len(f.Places)
 	if !t.full {
 		shown = min(shown, maxPlaces)
