@@ -67,6 +67,7 @@ func TestKeysInsideContainersAreFound(t *testing.T) {
 	for head, flags := range map[string]int{"PK\x03\x04": 6, "PK\x01\x02": 8} { // where each has its flags
 		encrypted[bytes.Index(encrypted, []byte(head))+flags] |= 1
 	}
+	encrypted[30+len("locked")] ^= 0x55 // with the flag alone it would be read
 	g.Write("one.gz", gzipped(t, "line\n"+single.lines()))
 	g.Write("all.tgz", gzipped(t, tarred(t, "lib/app.jar", zipped(t, "conf/aws.env", nested.lines()))))
 	g.Write("locked.zip", string(encrypted))

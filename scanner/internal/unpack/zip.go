@@ -129,7 +129,7 @@ func (z *zipReader) member(e zipMember, limit int, listed bool) (end int, ok boo
 	switch {
 	case e.sized && len(packed) == 0 && !short:
 		return end, true // a folder, or nothing
-	case e.flags&1 != 0 || e.method == 99:
+	case e.method == 99 || e.flags&1 != 0 && !z.plain(e, packed):
 		z.tell(name, Zip, ErrEncrypted)
 		return z.skipped(e, end, listed), true
 	case e.method == 0:
@@ -157,6 +157,21 @@ func (z *zipReader) member(e zipMember, limit int, listed bool) (end int, ok boo
 		return e.start, false
 	}
 	return z.unpack(e, in, r, name, short, listed)
+}
+
+// plain tells whether a member said to be encrypted is not: the flag alone keeps
+// some programs out, and others read on. Its checksum is of the text.
+func (z *zipReader) plain(e zipMember, packed []byte) bool {
+	if !e.sized || e.crc == 0 {
+		return false
+	}
+	if e.method == 0 {
+		return crc32.ChecksumIEEE(packed) == e.crc
+	}
+	held := z.held
+	defer func() { z.held = held }()
+	data, _ := z.deflated(e, packed)
+	return data != nil && crc32.ChecksumIEEE(data) == e.crc
 }
 
 // skipped is where to go on behind a member that is not read. One that nobody
