@@ -144,8 +144,24 @@ func (f Failure) Again() bool {
 	return f.Status == 0 || f.Status >= http.StatusInternalServerError || f.Throttled() || f.Code == "ConcurrentModification"
 }
 
+// Skewed tells whether the time of a request was not believed. The SDK's clients
+// learn AWS's time from that answer, so the same client does better next time.
+func (f Failure) Skewed() bool {
+	text := strings.ToLower(f.Message)
+	switch f.Code {
+	case "RequestExpired", "RequestTimeTooSkewed":
+		return true
+	case "SignatureDoesNotMatch", "InvalidSignatureException":
+		return strings.Contains(text, "signature expired") || strings.Contains(text, "signature not yet current")
+	}
+	return false
+}
+
 // Denied tells whether the caller has no right to it, or no valid credentials.
 func (f Failure) Denied() bool {
+	if f.Skewed() {
+		return false
+	}
 	switch f.Code {
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException":
 		return true

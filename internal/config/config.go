@@ -20,7 +20,28 @@ const Name = "keyquench.toml"
 
 // Config is a configuration. The zero value says nothing.
 type Config struct {
-	Scan Scan `toml:"scan"`
+	Scan    Scan    `toml:"scan"`
+	Respond Respond `toml:"respond"`
+}
+
+// Respond is what may be done about a leaked key, by whom, and where. It is only
+// read from files of the operator.
+type Respond struct {
+	// Mode is the most that may be done: report, deactivate, rotate or isolate.
+	Mode string `toml:"mode"`
+	// Accounts are the only ones in which anything is ever changed.
+	Accounts []string `toml:"accounts"`
+	// Protect are users for whom a person has to confirm, as names or ARNs with *.
+	Protect []string `toml:"protect"`
+	// Role is the responder role in each account, and ExternalID what it asks for.
+	Role       string `toml:"role"`
+	ExternalID string `toml:"external_id"`
+	// Profile is the AWS profile of the operator.
+	Profile string `toml:"profile"`
+	// Self lets a leaked key turn itself off.
+	Self bool `toml:"self"`
+	// Ledger is the file of the record.
+	Ledger string `toml:"ledger"`
 }
 
 // Scan is what scan and baseline do. Names of files count from the directory of
@@ -62,7 +83,7 @@ func Parse(name string, text []byte, from Origin) (*Config, error) {
 	}
 	c := new(Config)
 	err = f.Decode(c, func(field string) string {
-		return fmt.Sprintf("unknown field %q: [scan] has rules, ignore, gitleaks_allow, workers", field)
+		return fmt.Sprintf("unknown field %q: [scan] has rules, ignore, gitleaks_allow, workers; [respond] has mode, accounts, protect, role, external_id, profile, self, ledger", field)
 	})
 	if err != nil {
 		return nil, err
@@ -80,6 +101,9 @@ func Parse(name string, text []byte, from Origin) (*Config, error) {
 				list[i] = filepath.Join(filepath.Dir(name), file)
 			}
 		}
+	}
+	if file := c.Respond.Ledger; file != "" && !filepath.IsAbs(file) {
+		c.Respond.Ledger = filepath.Join(filepath.Dir(name), file)
 	}
 	return c, nil
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -20,11 +21,24 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestParseRespond(t *testing.T) {
+	const text = "[respond]\nmode = 'rotate'\naccounts = ['123456789012']\nprotect = ['ops*']\nrole = 'r'\nexternal_id = 'e'\nprofile = 'p'\nself = true\nledger = 'l.db'\n"
+	c, err := Parse("conf/keyquench.toml", []byte(text), Operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Respond{"rotate", []string{"123456789012"}, []string{"ops*"}, "r", "e", "p", true, "conf/l.db"}
+	if !reflect.DeepEqual(c.Respond, want) {
+		t.Errorf("Parse = %+v, want %+v", c.Respond, want)
+	}
+}
+
 func TestWrongFilesNameThePlace(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"unknown field", "[scan]\n  rule = []\n", `x:2:3: unknown field "scan.rule"`},
 		{"unknown section", "a = '''\n[scan]\n'''\n[scam]\n", `x:1:1: unknown field "a"`},
-		{"section behind a text that looks like one", "[scan]\nrules = [ # ]\n  '[respond]',\n]\n[respond]\nmode = 1\n", `x:5:1: unknown field "respond"`},
+		{"section behind a text that looks like one", "[scan]\nrules = [ # ]\n  '[respond]',\n]\n[revenge]\nmode = 1\n", `x:5:1: unknown field "revenge"`},
+		{"unknown field of respond", "[respond]\nmode = 'report'\naccount = ['1']\n", `x:3:1: unknown field "respond.account"`},
 		{"type", "[scan]\nworkers = 'all'\n", "x"},
 		{"workers", "[scan]\nworkers = 2000\n", "x:2:1: workers is 2000"},
 		{"empty name", "[scan]\n\nrules = [\"\"]\n", "x:3:1: scan.rules: entry 1 is empty"},
