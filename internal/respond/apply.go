@@ -1,0 +1,377 @@
+package respond
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/keyquench/keyquench/internal/awsapi"
+	"github.com/keyquench/keyquench/rules"
+)
+
+// Consent is a person's yes to a plan.
+type Consent struct {
+	// Token is the plan's, typed back.
+	Token string
+	// Yes is enough for users that are not protected.
+	Yes bool
+}
+
+// State is how an account is left, in a word.
+type State string
+
+// The states in which a deed leaves an account.
+const (
+	Unchanged State = "unchanged" // nothing was changed, or all of it put back
+	Inactive  State = "inactive"  // IAM says so; that STS refuses it is not shown
+	Dead      State = "dead"      // IAM says so, and STS refused it again and again
+	Rotated   State = "rotated"
+	Waiting   State = "waiting" // for the old key not to be used any more
+	Isolated  State = "isolated"
+	Undone    State = "undone"
+	Partly    State = "partly" // the ledger says which steps are done
+)
+
+// Outcome is what came of a plan.
+type Outcome struct {
+	Case  string `json:"case,omitempty"`
+	Deed  Deed   `json:"deed"`
+	KeyID string `json:"key_id"`
+	State State  `json:"state"`
+	// Already: there was nothing to change.
+	Already bool   `json:"already,omitempty"`
+	Actor   string `json:"actor,omitempty"`
+	// Steps are the results, in order.
+	Steps []Done `json:"steps,omitempty"`
+	// STS is what it said of the key behind the last step.
+	STS    string `json:"sts,omitempty"`
+	NewKey string `json:"new_key,omitempty"`
+	// ReadBack and Refused are how long it took from the first call until the
+	// account was read back, and until STS refused the key.
+	ReadBack time.Duration `json:"read_back_ns,omitempty"`
+	Refused  time.Duration `json:"refused_ns,omitempty"`
+	Alive    Alive         `json:"alive,omitzero"`
+	// Left is what a person has to do.
+	Left []string `json:"left,omitempty"`
+}
+
+// Done is one step's end, for people.
+type Done struct {
+	Call   string `json:"call"`
+	Result string `json:"result"`
+	State  string `json:"state,omitempty"`
+}
+
+// planAge is how old a plan may be when it is carried out; an older one is made
+// again, and must be the same.
+const planAge = time.Minute
+
+// readBackTime is how long a change may take to be read; IAM is consistent in the
+// end, which is seconds.
+const readBackTime = 30 * time.Second
+
+// readBackEvery is the time between two looks.
+const readBackEvery = 200 * time.Millisecond
+
+// run is a plan being carried out.
+type run struct {
+	*Responder
+	p     *Plan
+	h     *history
+	s     *session
+	out   Outcome
+	begun time.Time
+	// pair is a new key, between its making and its storing.
+	pair       rules.Key
+	rolledBack bool
+}
+
+// Apply carries a plan out. The outcome says how the account is left, also where
+// there is an error. Only one process acts on a key at a time; another one waits.
+func (r *Responder) Apply(ctx context.Context, p *Plan, c Consent) (Outcome, error) {
+	out := Outcome{Deed: p.Deed, KeyID: p.KeyID, State: Unchanged, Actor: p.Actor}
+	if err := r.consent(p, c); err != nil {
+		return out, err
+	}
+	release, err := r.Ledger.Lock(ctx, p.KeyID)
+	if err != nil {
+		return out, err
+	}
+	defer release()
+	h, err := r.keep.interrupted(ctx, p.Deed, p.KeyID, p.Undoes)
+	if err != nil {
+		return out, err
+	}
+	a := &run{Responder: r, p: p, s: p.session, out: out, begun: r.Now()}
+	switch {
+	case h != nil:
+		if err := a.resume(h); err != nil {
+			return out, err
+		}
+	default:
+		if err := r.unchanged(ctx, p); err != nil {
+			return out, err
+		}
+		if p.Nothing() {
+			a.out.Already = true
+			return a.end(ctx, nil)
+		}
+		p.Case = newCase(r.Now())
+		a.h = &history{plan: p, intents: map[int]intent{}, results: map[int]result{}}
+		if err := r.keep.write(ctx, p, KindPlan, p); err != nil {
+			return out, nothingDone(err)
+		}
+	}
+	a.out.Case = p.Case
+	err = a.steps(ctx)
+	if err == nil {
+		err = a.again(ctx)
+	}
+	return a.end(ctx, err)
+}
+
+// consent tells whether a person said yes to this plan.
+func (r *Responder) consent(p *Plan, c Consent) error {
+	if err := r.Policy.allow(p.Deed, p.Account); err != nil {
+		return err
+	}
+	switch {
+	case p.Nothing():
+		return nil
+	case c.Token != "" && c.Token != p.Token():
+		return &Error{fmt.Sprintf("%q is not the token of this plan", awsapi.Clean(c.Token, 20)), "look at the plan again: it may have changed", ErrChanged}
+	case c.Token != "":
+		return nil
+	case p.Protected:
+		return &Error{p.Owner.String() + " is protected: a person has to look at the plan", "--confirm " + p.Token() + ", when you have read it", ErrProtected}
+	case !c.Yes:
+		return &Error{"the plan was not confirmed", "--confirm " + p.Token() + ", or --yes", nil}
+	}
+	return nil
+}
+
+// unchanged makes an old plan again and compares.
+func (r *Responder) unchanged(ctx context.Context, p *Plan) error {
+	if r.Now().Sub(p.At) < planAge || p.Deed == Undo {
+		return nil
+	}
+	q, err := r.Plan(ctx, p.Deed, p.target, p.args, p.partition)
+	if err != nil {
+		return err
+	}
+	if !p.same(q) {
+		return &Error{"something else changed the account meanwhile", "run it again, and look at the new plan", ErrChanged}
+	}
+	p.session = q.session
+	return nil
+}
+
+// resume goes on with a case that was interrupted: its steps and what they were
+// before are those written down then. What is read now may be half of it.
+func (a *run) resume(h *history) error {
+	p := a.p
+	p.Case, p.Resumes = h.plan.Case, true
+	p.take(h)
+	a.h = h
+	if memory := h.memory(); p.args.Store != nil && len(memory) > 0 {
+		if err := p.args.Store.Resume(memory); err != nil {
+			return fmt.Errorf("go on with case %s: %w", p.Case, err)
+		}
+	}
+	return nil
+}
+
+func nothingDone(err error) error {
+	return &Error{"nothing was done, since it could not be written down first", hintOf(err, "give a ledger that can be written: --ledger FILE"), err}
+}
+
+// hintOf is the next step that an error knows, or else another.
+func hintOf(err error, other string) string {
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok && h.Hint() != "" {
+		return h.Hint()
+	}
+	return other
+}
+
+// steps carries out what is left.
+func (a *run) steps(ctx context.Context) error {
+	for i := 0; i < len(a.p.Steps); i++ {
+		if a.h.results[i].reached() {
+			a.tell(i)
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return &Error{"interrupted", "run the same command again: it goes on where it stopped", context.Cause(ctx)}
+		}
+		if err := a.step(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step carries out one.
+func (a *run) step(ctx context.Context, i int) error {
+	st := a.p.Steps[i]
+	if f := a.special(st.Op); f != nil {
+		err := f(ctx, i)
+		a.tell(i)
+		return err
+	}
+	if a.p.Resumes {
+		// What is so already is left, and whose doing it was is written down.
+		state, ok, err := a.s.holds(ctx, st)
+		if err != nil && !a.s.self {
+			return err
+		}
+		if ok {
+			how := resultAlready
+			if _, meant := a.h.intents[i]; meant {
+				how = resultFound
+			}
+			return a.outcome(ctx, i, result{Result: how, State: state}, a.Now())
+		}
+	}
+	if err := a.intend(ctx, i, intent{}); err != nil {
+		return err
+	}
+	from := a.Now()
+	state, how, err := a.act(ctx, st)
+	if err == nil {
+		return a.outcome(ctx, i, result{Result: how, State: state}, from)
+	}
+	if how == "" {
+		how = resultFailed
+	}
+	// The first error is told; that it could not be written too, beside it.
+	return errors.Join(err, a.outcome(ctx, i, result{Result: how, Error: err.Error()}, from))
+}
+
+// intend writes down what is about to be done. If it cannot, nothing is.
+func (a *run) intend(ctx context.Context, i int, in intent) error {
+	st := a.p.Steps[i]
+	in.Step, in.Op, in.Actor, in.Calls = i, st.Op, a.s.how, st.Calls
+	if err := a.keep.write(ctx, a.p, KindIntent, in); err != nil {
+		if i == 0 && len(a.h.results) == 0 {
+			return nothingDone(err)
+		}
+		return &Error{"stopped, since the next step could not be written down first", hintOf(err, "make room for the ledger, and run it again"), err}
+	}
+	in.at = a.Now()
+	a.h.intents[i] = in
+	return nil
+}
+
+// outcome writes down what was done.
+func (a *run) outcome(ctx context.Context, i int, o result, from time.Time) error {
+	o.Step, o.Op, o.Millis = i, a.p.Steps[i].Op, a.Now().Sub(from).Milliseconds()
+	a.h.results[i] = o
+	a.tell(i)
+	if err := a.keep.write(ctx, a.p, KindOutcome, o); err != nil {
+		return &Error{fmt.Sprintf("%s: %s, but that could not be written down", a.p.Steps[i].Calls[0], o.Result), hintOf(err, "make room for the ledger") + "; then run the same command again: it reads how things are and writes it down", err}
+	}
+	return nil
+}
+
+// tell adds a step's result to the outcome, once.
+func (a *run) tell(i int) {
+	o, ok := a.h.results[i]
+	if !ok {
+		return
+	}
+	d := Done{Call: a.p.Steps[i].Calls[0], Result: o.Result, State: o.State}
+	if at := slices.IndexFunc(a.out.Steps, func(e Done) bool { return e.Call == d.Call }); at >= 0 {
+		a.out.Steps[at] = d
+		return
+	}
+	a.out.Steps = append(a.out.Steps, d)
+}
+
+// act makes a step's call until its state is reached, and reads it back.
+func (a *run) act(ctx context.Context, st Step) (state, how string, err error) {
+	wait := firstWait
+	for try := 1; ; try++ {
+		err = a.s.do(ctx, st)
+		if err == nil {
+			if state, err = a.readBack(ctx, st); err != nil {
+				return state, resultUnknown, err
+			}
+			return state, resultDone, nil
+		}
+		f := failed(err)
+		if f.Denied() && a.next(ctx, f) {
+			continue
+		}
+		if a.s.self && f.Code == "InvalidClientTokenId" {
+			return "refused", resultFound, nil // it is dead, whoever did it
+		}
+		if !again(err) {
+			return "", "", a.denied(err)
+		}
+		// No answer does not mean that nothing was done.
+		if state, ok, herr := a.s.holds(ctx, st); herr == nil && ok {
+			return state, resultFound, nil
+		}
+		if try == tries || ctx.Err() != nil || a.Sleep(ctx, wait) != nil {
+			return "", resultUnknown, &Error{"whether it was done is not known", "run the same command again: it reads how things are, and goes on", err}
+		}
+		wait *= 2
+	}
+}
+
+// next lets the one who comes behind act, where the present one may not. It is
+// for turning a key off only: other deeds need one who can do all of it.
+func (a *run) next(ctx context.Context, f awsapi.Failure) bool {
+	if a.p.Deed != Kill {
+		return false
+	}
+	for len(a.p.others) > 0 {
+		o := a.p.others[0]
+		a.p.others = a.p.others[1:]
+		a.p.Passed = append(a.p.Passed, a.s.how+": "+f.String())
+		if s, err := o.open(ctx); err == nil {
+			a.s, a.p.Actor, a.out.Actor = s, s.how, s.how
+			return true
+		}
+	}
+	return false
+}
+
+// denied adds the next step to what AWS refused.
+func (a *run) denied(err error) error {
+	if !failed(err).Denied() {
+		return err
+	}
+	if a.s.self {
+		return &Error{"the key may not turn itself off (AWS's quarantine takes that right from it, or it never had it)", "a role or a profile of the account can: --role NAME or --profile NAME; keyquench setup aws prints the role", err}
+	}
+	return &Error{a.s.how + " may not do it", "keyquench setup aws prints the rights that are needed; keyquench doctor tests them", err}
+}
+
+// readBack waits until the account shows what was done.
+func (a *run) readBack(ctx context.Context, st Step) (string, error) {
+	if a.s.self {
+		return "", nil // a key that is off cannot look; STS tells
+	}
+	until := a.Now().Add(readBackTime)
+	for {
+		state, ok, err := a.s.holds(ctx, st)
+		if err == nil && ok {
+			if a.out.ReadBack == 0 {
+				a.out.ReadBack = a.Now().Sub(a.begun)
+			}
+			return state, nil
+		}
+		if err != nil && !failed(err).Again() {
+			return "", &Error{"AWS took the call, and what came of it could not be read", "keyquench setup aws prints the rights that are needed", err}
+		}
+		if !a.Now().Before(until) || a.Sleep(ctx, readBackEvery) != nil {
+			return state, &Error{fmt.Sprintf("AWS took the call, and after %v still shows %q", readBackTime, state), "run the same command again in a minute", err}
+		}
+	}
+}

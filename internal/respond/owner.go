@@ -1,0 +1,227 @@
+package respond
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/keyquench/keyquench/internal/awsapi"
+	"github.com/keyquench/keyquench/internal/verify"
+	"github.com/keyquench/keyquench/rules"
+)
+
+// kind is what sort of credential an ID names.
+type kind uint8
+
+const (
+	longTerm  kind = iota // AKIA: a user's or root's access key
+	temporary             // ASIA: a session's
+	service               // ACCA or a name: CodeCommit, Bedrock and their like
+)
+
+// Owner is who a key belongs to.
+type Owner struct {
+	User string `json:"user,omitempty"`
+	Role string `json:"role,omitempty"`
+	Root bool   `json:"root,omitempty"`
+	ARN  string `json:"arn,omitempty"`
+	// Linked: the role belongs to a service of AWS and cannot be changed.
+	Linked bool `json:"linked,omitempty"`
+}
+
+// String names the owner.
+func (o Owner) String() string {
+	switch {
+	case o.Root:
+		return "the account's root"
+	case o.User != "":
+		return "user " + o.User
+	case o.Role != "":
+		return "role " + o.Role
+	}
+	return "unknown"
+}
+
+var (
+	ownedName = compiled(`^([A-Za-z0-9_+=,.@-]{1,128}?)(?:\+[0-9]+)?-at-([0-9]{12})$`)
+	ownerName = compiled(`^[A-Za-z0-9_+=,.@-]{1,128}$`)
+	otherID   = compiled(`^AC[A-Z2-7]{2}[A-Z0-9]{12,124}$`)
+)
+
+// place is where a key is: the account, the partition, and what sort it is.
+type place struct {
+	kind      kind
+	account   string
+	partition awsapi.Partition
+}
+
+// locate finds a key's account: from the ID, from what AWS said of it, or by
+// asking for the account of an ID that carries none.
+func (r *Responder) locate(ctx context.Context, t Target, partition string) (p place, err error) {
+	if p.partition, err = awsapi.PartitionNamed(partition); err != nil {
+		return p, err
+	}
+	named := ownedName().FindStringSubmatch(t.ID)
+	switch {
+	case named != nil:
+		p.kind, p.account = service, named[2]
+	case strings.HasPrefix(t.ID, "ACCA") && otherID().MatchString(t.ID):
+		p.kind = service
+	case !rules.ValidKeyID(t.ID):
+		return p, &Error{fmt.Sprintf("%q is no access key ID", t.ID), "give the ID (20 characters, AKIA…), not the secret", nil}
+	case strings.HasPrefix(t.ID, "ASIA"):
+		p.kind = temporary
+	case !strings.HasPrefix(t.ID, "AKIA"):
+		return p, &Error{fmt.Sprintf("%s is not an ID that can be turned off", t.ID), "keyquench acts on AKIA, ASIA and ACCA IDs, and on NAME-at-ACCOUNT", nil}
+	}
+	if p.account == "" {
+		p.account, _ = rules.Account(t.ID)
+	}
+	if v := t.Verdict; v.State == verify.Live {
+		if p.account != "" && p.account != v.Account {
+			return p, &Error{fmt.Sprintf("the key ID carries account %s, and AWS answered %s", p.account, v.Account), "check by whom the request was answered", nil}
+		}
+		p.account = v.Account
+	}
+	if p.account == "" && p.kind != service {
+		if p.account, err = r.askAccount(ctx, t.ID, p.partition); err != nil {
+			return p, err
+		}
+	}
+	if p.account == "" && len(r.Policy.Accounts) == 1 {
+		p.account = r.Policy.Accounts[0] // IAM says there whether it has it
+	}
+	if p.account == "" {
+		return p, &Error{"nothing tells the account of " + t.ID, "list that account alone (--account), or name the credential as NAME-at-ACCOUNT", nil}
+	}
+	if by, ok := rules.Canary(p.account); ok || t.Verdict.State == verify.Canary {
+		return p, &Error{fmt.Sprintf("%s is a tripwire of account %s (%s)", t.ID, p.account, by), "leave it alone: whoever planted it is told of each use", ErrCanary}
+	}
+	return p, nil
+}
+
+// askAccount asks AWS for the account of an ID that is too old to carry it.
+func (r *Responder) askAccount(ctx context.Context, id string, p awsapi.Partition) (string, error) {
+	hint := "configure a role or a profile (keyquench setup aws), or verify the key with its secret first"
+	credentials := r.Actors.any()
+	if credentials == nil {
+		return "", &Error{"the ID is of the old kind that carries no account, and nobody can ask for it", hint, ErrNobody}
+	}
+	client, err := r.sts(credentials, p)
+	if err != nil {
+		return "", err
+	}
+	var out *sts.GetAccessKeyInfoOutput
+	err = r.patient(ctx, func() (err error) {
+		out, err = client.GetAccessKeyInfo(ctx, &sts.GetAccessKeyInfoInput{AccessKeyId: &id})
+		return err
+	})
+	if err != nil {
+		return "", &Error{"ask for the account of " + id, hint, failure("sts:GetAccessKeyInfo", err)}
+	}
+	if account := aws.ToString(out.Account); accountNumber().MatchString(account) {
+		return account, nil
+	}
+	return "", &Error{"AWS gave no account for " + id, hint, nil}
+}
+
+// owner finds whose key it is: from what STS said, from the operator, or by
+// asking IAM who it belongs to.
+func (s *session) owner(ctx context.Context, t Target, p place) (Owner, error) {
+	if t.Owner != "" {
+		return givenOwner(t.Owner)
+	}
+	if o, ok := ownerOf(t.Verdict); ok {
+		return o, nil
+	}
+	switch p.kind {
+	case temporary:
+		return Owner{}, &Error{"nothing tells whose session " + t.ID + " is", "give its secret and token (--secret-stdin, --token-env), or say it: --owner role/NAME or user/NAME; CloudTrail names it in the event that made it", nil}
+	case service:
+		if m := ownedName().FindStringSubmatch(t.ID); m != nil {
+			return Owner{User: m[1]}, nil
+		}
+		return s.serviceOwner(ctx, t.ID)
+	}
+	var out *iam.GetAccessKeyLastUsedOutput
+	err := s.patient(ctx, func() (err error) {
+		out, err = s.iam.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &t.ID})
+		return err
+	})
+	if err != nil {
+		return Owner{}, failure("iam:GetAccessKeyLastUsed", err)
+	}
+	user := aws.ToString(out.UserName)
+	if !ownerName().MatchString(user) {
+		return Owner{}, &Error{"IAM names no user for " + t.ID, "it may be root's: verify it with its secret, and use --self", nil}
+	}
+	return Owner{User: user}, nil
+}
+
+// givenOwner reads user/NAME or role/NAME.
+func givenOwner(text string) (Owner, error) {
+	what, name, _ := strings.Cut(text, "/")
+	switch {
+	case !ownerName().MatchString(name):
+	case what == "user":
+		return Owner{User: name}, nil
+	case what == "role":
+		return Owner{Role: name}, nil
+	}
+	return Owner{}, &Error{fmt.Sprintf("owner %q is not known", text), "--owner user/NAME or --owner role/NAME", nil}
+}
+
+// ownerOf reads the owner out of the ARN that STS gave.
+func ownerOf(v verify.Verdict) (Owner, bool) {
+	if v.State != verify.Live {
+		return Owner{}, false
+	}
+	o := Owner{ARN: v.ARN}
+	parts := strings.SplitN(v.ARN, ":", 6)
+	if len(parts) != 6 {
+		return o, false
+	}
+	what := strings.Split(parts[5], "/")
+	switch {
+	case v.Kind == verify.Root:
+		o.Root = true
+	case v.Kind == verify.User && len(what) > 1:
+		o.User = what[len(what)-1]
+	case v.Kind == verify.Role && len(what) == 3:
+		o.Role = what[1]
+	default:
+		return o, false
+	}
+	return o, o.Root || ownerName().MatchString(o.User+o.Role)
+}
+
+// errNoOwner: no user has the credential.
+var errNoOwner = errors.New("no user of the account has it")
+
+// serviceOwner looks for a service-specific credential by its ID.
+func (s *session) serviceOwner(ctx context.Context, id string) (Owner, error) {
+	var marker *string
+	for {
+		var out *iam.ListServiceSpecificCredentialsOutput
+		err := s.patient(ctx, func() (err error) {
+			out, err = s.iam.ListServiceSpecificCredentials(ctx, &iam.ListServiceSpecificCredentialsInput{AllUsers: new(true), Marker: marker})
+			return err
+		})
+		if err != nil {
+			return Owner{}, failure("iam:ListServiceSpecificCredentials", err)
+		}
+		for _, c := range out.ServiceSpecificCredentials {
+			if aws.ToString(c.ServiceSpecificCredentialId) == id {
+				return Owner{User: aws.ToString(c.UserName)}, nil
+			}
+		}
+		if !out.IsTruncated {
+			return Owner{}, fmt.Errorf("find %s: %w", id, errNoOwner)
+		}
+		marker = out.Marker
+	}
+}
