@@ -111,9 +111,10 @@ func (r *Responder) Apply(ctx context.Context, p *Plan, c Consent) (Outcome, err
 			return out, err
 		}
 	default:
-		if err := r.unchanged(ctx, p); err != nil {
+		if p, err = r.unchanged(ctx, p); err != nil {
 			return out, err
 		}
+		a.p, a.s = p, p.session
 		if p.Nothing() {
 			a.out.Already = true
 			return a.end(ctx, nil)
@@ -152,20 +153,29 @@ func (r *Responder) consent(p *Plan, c Consent) error {
 	return nil
 }
 
-// unchanged makes an old plan again and compares.
-func (r *Responder) unchanged(ctx context.Context, p *Plan) error {
-	if r.Now().Sub(p.At) < planAge || p.Deed == Undo {
-		return nil
-	}
-	q, err := r.Plan(ctx, p.Deed, p.target, p.args, p.partition)
+// unchanged makes a plan again that is old, or that another process may have
+// carried out meanwhile, and compares.
+func (r *Responder) unchanged(ctx context.Context, p *Plan) (*Plan, error) {
+	entries, err := r.keep.count(ctx, p.KeyID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !p.same(q) {
-		return &Error{"something else changed the account meanwhile", "run it again, and look at the new plan", ErrChanged}
+	if r.Now().Sub(p.At) < planAge && entries == p.entries {
+		return p, nil
 	}
-	p.session = q.session
-	return nil
+	var q *Plan
+	if p.Deed == Undo {
+		q, err = r.PlanUndo(ctx, p.Undoes, p.target, p.args)
+	} else {
+		q, err = r.Plan(ctx, p.Deed, p.target, p.args, p.partition)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !q.Nothing() && !p.same(q) {
+		return nil, &Error{"something else changed the account meanwhile", "run it again, and look at the new plan", ErrChanged}
+	}
+	return q, nil
 }
 
 // resume goes on with a case that was interrupted: its steps and what they were

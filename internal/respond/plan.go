@@ -46,6 +46,7 @@ type Plan struct {
 	session   *session
 	others    []opener // that come behind session
 	partition string
+	entries   int // on the key, in the ledger
 }
 
 // Nothing tells whether there is nothing to change.
@@ -95,6 +96,9 @@ func (r *Responder) Plan(ctx context.Context, d Deed, t Target, args Arguments, 
 	p := &Plan{
 		Deed: d, KeyID: t.ID, Account: where.account, Partition: where.partition.Name, At: r.Now().UTC(),
 		Leaked: args.Leaked, target: t, args: args, place: where, partition: partition,
+	}
+	if p.entries, err = r.keep.count(ctx, t.ID); err != nil {
+		return nil, err
 	}
 	h, err := r.keep.interrupted(ctx, d, t.ID, "")
 	if err != nil {

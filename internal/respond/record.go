@@ -181,6 +181,17 @@ func (k *keeper) last(ctx context.Context, d Deed, keyID, undoes string) (*histo
 	return nil, nil
 }
 
+// count is how many entries there are on a key.
+func (k *keeper) count(ctx context.Context, keyID string) (n int, err error) {
+	for _, err := range k.ledger.Entries(ctx, ledger.Filter{KeyID: keyID}) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // interrupted finds the case of a key that was begun and has no end, or nil.
 func (k *keeper) interrupted(ctx context.Context, d Deed, keyID, undoes string) (*history, error) {
 	h, err := k.last(ctx, d, keyID, undoes)

@@ -3,7 +3,6 @@ package respond
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,7 +54,7 @@ func newScene(t *testing.T) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := ledger.Open(t.Context(), filepath.Join(memory(t), "ledger.db"), ledger.Options{Now: s.aws.Clock().Now})
+	l, err := ledger.Open(t.Context(), filepath.Join(awstest.Dir(t), "ledger.db"), ledger.Options{Now: s.aws.Clock().Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,18 +65,6 @@ func newScene(t *testing.T) *scene {
 		Reach:  reach, Ledger: l, Checker: checker, Now: s.aws.Clock().Now, Sleep: s.aws.Clock().Sleep, By: "a test",
 	}
 	return s
-}
-
-// memory is a directory for a ledger of which every entry is synced: on a disk
-// that would be most of what these tests take.
-func memory(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "keyquench-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
 
 func static(k rules.Key) aws.CredentialsProvider {

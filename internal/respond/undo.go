@@ -49,6 +49,9 @@ func (r *Responder) PlanUndo(ctx context.Context, id string, t Target, args Argu
 		Deed: Undo, KeyID: t.ID, Account: where.account, Partition: where.partition.Name, At: r.Now().UTC(), Undoes: id,
 		Stores: h.plan.Stores, Leaked: h.plan.Leaked, target: t, args: args, place: where, partition: h.plan.Partition,
 	}
+	if p.entries, err = r.keep.count(ctx, t.ID); err != nil {
+		return nil, err
+	}
 	if err := r.findSession(ctx, p, func(ctx context.Context, s *session) error { return planUndo(ctx, p, s, h) }); err != nil {
 		return nil, err
 	}
