@@ -26,6 +26,9 @@ type scanFlags struct {
 	trustRepo                        bool
 	sinceGiven, rangeGiven, outGiven bool
 
+	verify bool
+	aws    awsFlags
+
 	set   *rules.Set // nil for the built-in rules
 	lists []textFile // of what to ignore, those of ignores too
 }
@@ -41,6 +44,8 @@ func (f *scanFlags) add(s *pflag.FlagSet) {
 	s.StringVar(&f.output, "output", "", "write findings to `FILE` (mode 0600) instead of standard output")
 	s.BoolVar(&f.quiet, "quiet", false, "write findings and errors only: no progress, no summary, no advice")
 	f.addManner(s)
+	s.BoolVar(&f.verify, "verify", false, "ask AWS whose each key is: makes a read-only call with it")
+	f.aws.add(s)
 	s.SortFlags = false
 }
 
@@ -76,6 +81,9 @@ func (f *scanFlags) addTarget(s *pflag.FlagSet) {
 func (f *scanFlags) check(s *pflag.FlagSet, now time.Time) (scanner.Choice, error) {
 	f.sinceGiven, f.rangeGiven, f.outGiven = s.Changed("since"), s.Changed("range"), s.Changed("output")
 	c := scanner.Choice{Range: f.rng, Branches: f.branches}
+	if given := f.aws.given(); given != "" && !f.verify {
+		return c, usageError{given + " does nothing without --verify", "add --verify, or leave it out"}
+	}
 	if err := f.contradiction(); err != nil {
 		return c, err
 	}

@@ -143,3 +143,73 @@ const completionHelp = `Completion writes a script that completes keyquench's co
   zsh         keyquench completion zsh > "${fpath[1]}/_keyquench"
   fish        keyquench completion fish > ~/.config/fish/completions/keyquench.fish
   powershell  keyquench completion powershell | Out-String | Invoke-Expression`
+
+const deedsHelp = `
+Nothing is ever changed in an account that is not listed: --account NUMBER, or
+accounts = [...] under [respond] in your own keyquench.toml (--config FILE, by
+default ~/.config/keyquench/keyquench.toml; one in a repository is not read).
+
+The plan is shown with every API call it would make. It is carried out when its
+token is typed back, with --confirm TOKEN, or with --yes; --dry-run stops there.
+Each call is written to the ledger before it is made (keyquench ledger), and what
+came of it is read back. If the program is stopped in between, the same command
+goes on where it stopped.
+
+Who acts, in this order: the role of the key's account (--role, assumed with your
+own AWS credentials), a profile (--profile), without both your own credentials,
+and with --self the leaked key itself.
+
+Exit codes
+  0  it is done, or was so before
+  2  the command line makes no sense, or the plan was not confirmed
+  3  not done, or not certain: the error says how things are and what to do`
+
+const killHelp = `Kill makes an access key inactive, reads that back, and asks STS until it refuses
+the key three times in a row (for which it needs the secret: --secret-stdin). The
+ID alone is enough to turn a key off. It also turns off CodeCommit and Bedrock
+credentials, by their ID (ACCA…) or name (NAME-at-ACCOUNT).
+` + deedsHelp
+
+const killExamples = `  keyquench kill AKIAIOSFODNN7EXAMPLE --dry-run
+  keyquench kill AKIAIOSFODNN7EXAMPLE --account 123456789012 --role keyquench-responder
+  printf %s "$SECRET" | keyquench kill AKIAIOSFODNN7EXAMPLE --self --secret-stdin --yes`
+
+const rotateHelp = `Rotate makes a new key for the same user, stores it, asks STS whether it works,
+and turns the old one off. When storing fails or the new key does not work, the
+new one is deleted again and the old one stays as it was.
+
+A key that has leaked is turned off first: --leaked, and by itself when keyquench
+found it. --grace TIME keeps the old one until it was not used for so long: run
+the same command again then.
+
+PLACE is one of
+  secretsmanager:NAME[#ID_FIELD,SECRET_FIELD]
+  ssm:/PATH[#ID_FIELD,SECRET_FIELD], or ssm:/PATH/ID,/PATH/SECRET
+  github:OWNER/REPO[@ENVIRONMENT][:ID_NAME,SECRET_NAME], or github:ORG/
+  profile:NAME       in the shared credentials file
+  file:PATH          mode 0600, as .json, .env, .csv or INI by its name
+` + deedsHelp
+
+const rotateExamples = `  keyquench rotate AKIAIOSFODNN7EXAMPLE --store secretsmanager:prod/deploy --grace 24h
+  keyquench rotate AKIAIOSFODNN7EXAMPLE --leaked --store github:example/app --yes`
+
+const isolateHelp = `Isolate takes every right from whoever a key belongs to. Of a user: a policy that
+denies everything is attached, all keys and credentials are turned off, and the
+console login is removed. Of a session of a role (ASIA…): the role's sessions of
+before now lose their rights. What cannot be revoked is said.
+
+How everything was is in the ledger, and keyquench undo puts it back.
+` + deedsHelp
+
+const isolateExamples = `  keyquench isolate AKIAIOSFODNN7EXAMPLE --account 123456789012 --role keyquench-responder
+  keyquench isolate ASIAIOSFODNN7EXAMPLE --owner role/build`
+
+const undoHelp = `Undo puts back exactly what a case changed, from what the ledger has of before.
+keyquench ledger list shows the cases. What was deleted for good stays deleted,
+and the plan says so; a console login gets a new password (--password-file).
+
+Somebody who has a leaked key can use it again after that.
+` + deedsHelp
+
+const undoExamples = `  keyquench ledger list
+  keyquench undo 20261122-k3x7q2aa --dry-run`

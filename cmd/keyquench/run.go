@@ -27,7 +27,9 @@ type program struct {
 	out, errOut io.Writer
 	getenv      func(string) string
 	now         func() time.Time
-	code        int // of a command that ended without an error
+	// sleep waits by the same clock; nil is the machine's.
+	sleep func(context.Context, time.Duration) error
+	code  int // of a command that ended without an error
 }
 
 // run is the program: it does what args say and gives the exit code.
@@ -128,7 +130,7 @@ func (p *program) root() *cobra.Command {
 		return usageError{what, c.CommandPath() + " --help lists the flags"}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(p.scanCommand(), p.rulesCommand(), p.explainCommand(), p.baselineCommand(), p.completionCommand(root))
+	root.AddCommand(p.scanCommand(), p.rulesCommand(), p.explainCommand(), p.baselineCommand(), p.verifyCommand(), p.killCommand(), p.rotateCommand(), p.isolateCommand(), p.undoCommand(), p.doctorCommand(), p.ledgerCommand(), p.setupCommand(), p.completionCommand(root))
 	return root
 }
 

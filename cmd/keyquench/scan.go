@@ -97,6 +97,13 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 		out = file
 	}
 	o := p.reportOptions(out, t, f)
+	asked, err := p.asking(f)
+	if err != nil {
+		return err
+	}
+	if asked != nil {
+		o.Verdict = asked.verdict
+	}
 	w, _ := report.New(f.format, out, o) // flags have been checked
 	p.warn(f)
 	ignored, err := p.ignored(f.lists)
@@ -109,8 +116,10 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 			count++
 			return nil
 		}
+		asked.keep(x)
 		return w.Finding(x)
 	})
+	asked.ask(ctx)
 	sum.Findings -= count
 	sum.Ignored = count
 	if err != nil {
@@ -125,6 +134,7 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 	if err != nil {
 		return err
 	}
+	asked.summarize(f.quiet)
 	return p.finish(&sum, o, f)
 }
 

@@ -34,9 +34,6 @@ type session struct {
 // temporary tells whether the caller has a session's credentials.
 func (c *caller) temporary() bool { return c.session != nil }
 
-// longTerm tells whether it is a user's or root's own key.
-func (c *caller) longTerm() bool { return c.session == nil }
-
 // principalARN is what aws:PrincipalArn has: of an assumed role, the role's.
 func (c *caller) principalARN() string {
 	if c.role != nil {

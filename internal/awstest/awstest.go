@@ -125,6 +125,3 @@ func (s *Server) SetPageSize(n int) {
 	defer s.mu.Unlock()
 	s.options.PageSize = max(1, n)
 }
-
-// seen is the moment whose world authentication and authorisation see.
-func (s *Server) seen() time.Time { return s.clock.Now().Add(-s.options.Delay) }

@@ -41,6 +41,7 @@ var iamActions = map[string]func(*request) (any, *apiError){
 	"DetachUserPolicy":         detachPolicy((*request).userHolder),
 	"ListAttachedUserPolicies": listAttached((*request).userHolder),
 
+	"GetPolicy":                getManaged,
 	"GetRole":                  getRole,
 	"ListRoles":                listRoles,
 	"PutRolePolicy":            putPolicy((*request).roleHolder),

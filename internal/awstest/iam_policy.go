@@ -240,3 +240,22 @@ func listAttached(find findHolder) func(*request) (any, *apiError) {
 		return out, nil
 	}
 }
+
+// getManaged is iam:GetPolicy. The dates are those of the world's beginning: no
+// request of ours writes managed policies.
+func getManaged(r *request) (any, *apiError) {
+	id := r.param("PolicyArn")
+	if err := r.authorize(id, nil); err != nil {
+		return nil, err
+	}
+	if r.caller.account.managedPolicy(id) == nil {
+		return nil, notFound("Policy %s was not found.", id)
+	}
+	type wire struct {
+		PolicyName, Arn, DefaultVersionId string
+		CreateDate, UpdateDate            stamp
+	}
+	_, name := splitPath(id)
+	began := stamp(r.caller.account.root.created)
+	return struct{ Policy wire }{wire{name, id, "v1", began, began}}, nil
+}

@@ -10,14 +10,13 @@ type awsPartition struct {
 	name      string
 	regions   *regexp.Regexp
 	iamRegion string // the only one that IAM's requests are signed for
-	suffix    string
 }
 
 var partitions = []*awsPartition{
-	{"aws", regexp.MustCompile(`^(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9]$`), "us-east-1", "amazonaws.com"},
-	{"aws-cn", regexp.MustCompile(`^cn-(north|northwest)-1$`), "cn-north-1", "amazonaws.com.cn"},
-	{"aws-us-gov", regexp.MustCompile(`^us-gov-(east|west)-1$`), "us-gov-west-1", "amazonaws.com"},
-	{"aws-eusc", regexp.MustCompile(`^eusc-de-east-1$`), "eusc-de-east-1", "amazonaws.eu"},
+	{"aws", regexp.MustCompile(`^(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9]$`), "us-east-1"},
+	{"aws-cn", regexp.MustCompile(`^cn-(north|northwest)-1$`), "cn-north-1"},
+	{"aws-us-gov", regexp.MustCompile(`^us-gov-(east|west)-1$`), "us-gov-west-1"},
+	{"aws-eusc", regexp.MustCompile(`^eusc-de-east-1$`), "eusc-de-east-1"},
 }
 
 // partitionOf is the partition that has the region, nil for none.

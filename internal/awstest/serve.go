@@ -94,10 +94,11 @@ func (s *Server) serve(w http.ResponseWriter, h *http.Request) {
 	} else {
 		refusal = &apiError{fault.Status, fault.Code, fault.Message}
 	}
+	// Known before Then, which may end the one who asked.
+	s.record(call, fault, refusal)
 	if fault.Then != nil {
 		fault.Then()
 	}
-	s.record(call, fault, refusal)
 	if fault.answers() {
 		s.misbehave(w, r, fault)
 		return

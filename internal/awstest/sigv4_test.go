@@ -80,6 +80,16 @@ func TestASignatureChangedInAnyPartIsRefused(t *testing.T) {
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
 	}
 	day := now.Format("20060102")
+	// These are refused for themselves, not only because the signature is off.
+	said := map[string]string{
+		"another day":               "Date in Credential scope does not match",
+		"the host not signed":       "'Host' or ':authority' must be",
+		"the date not signed":       "'x-amz-date' must be",
+		"an unsigned header of AWS": "'x-amz-security-token' must be",
+		"a bit of the signature":    "The request signature we calculated",
+		"a region that is none":     "scoped to a valid region",
+		"a service that is none":    "scoped to correct service",
+	}
 	for _, tt := range []struct {
 		name   string
 		change func(*http.Request)
@@ -129,6 +139,9 @@ func TestASignatureChangedInAnyPartIsRefused(t *testing.T) {
 		status, e, header := send(t, r)
 		if status != tt.status || e.Code != tt.code {
 			t.Errorf("%s changed: %d %q, want %d %q (%s)", tt.name, status, e.Code, tt.status, tt.code, e.Message)
+		}
+		if text := said[tt.name]; !strings.Contains(e.Message, text) {
+			t.Errorf("%s changed: %q, want %q in it", tt.name, e.Message, text)
 		}
 		if tt.code != "" && (e.RequestID == "" || e.RequestID != header.Get("X-Amzn-Requestid") || e.Type != "Sender") {
 			t.Errorf("%s changed: request ID %q, type %q", tt.name, e.RequestID, e.Type)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -26,6 +27,64 @@ func TestAppendedEntriesAreReadBackWholeAndInOrder(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Entries = %d entries, want %d as they were appended", len(got), len(want))
+	}
+}
+
+func TestGoroutinesAppendAtOnce(t *testing.T) {
+	l, path := newLedger(t, Options{})
+	const each, goroutines = 10, 8
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			for range each {
+				if _, err := l.Append(t.Context(), Entry{Kind: "note"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if c, _, err := verified(t.Context(), path); err != nil || c.Fault != nil || c.Entries != each*goroutines {
+		t.Errorf("Verify = %+v, %v, want %d entries", c, err, each*goroutines)
+	}
+}
+
+// Whoever acts waits for it, before each step and after.
+func BenchmarkAppend(b *testing.B) {
+	l, _ := newLedger(b, Options{})
+	data := []byte(`"` + strings.Repeat("x", 2000) + `"`)
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := l.Append(b.Context(), Entry{Kind: "note", Data: data}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	l, path := newLedger(b, Options{})
+	fillWith(b, l, 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		again, err := Open(b.Context(), path, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := again.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	l, _ := newLedger(b, Options{})
+	fillWith(b, l, 1000)
+	b.ReportAllocs()
+	for b.Loop() {
+		if c, err := l.Verify(b.Context()); err != nil || c.Fault != nil {
+			b.Fatal(c, err)
+		}
 	}
 }
 

@@ -17,14 +17,21 @@ type tally struct {
 	lone, other bool
 	canaries    int
 	signed      int // IDs that stand in signed requests only
+	live        int // that AWS was seen to take
+	over        int // that AWS no longer takes
 }
 
-func (t *tally) note(f *scanner.Finding) {
+func (t *tally) note(f *scanner.Finding, o *Options) {
 	t.count++
 	if f.Canary != "" {
 		t.canaries++
 	}
+	if o.isLive(f) {
+		t.live++
+	}
 	switch {
+	case o.over(f):
+		t.over++
 	case f.Signed:
 		t.signed++
 	case isTemporary(f.Key.ID):
@@ -78,6 +85,10 @@ func (t *tally) steps(scope Scope) (steps []step) {
 	}
 	if t.signed == t.count {
 		return steps
+	}
+	if t.over > 0 {
+		say("A key that AWS no longer takes may have been used before: find out who turned it off, and",
+			"whether it can be turned on again.")
 	}
 	say("Look in CloudTrail at what was done with it since the date above, then issue a new key",
 		"and delete the old one.")

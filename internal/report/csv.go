@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/keyquench/keyquench/internal/verify"
 	"github.com/keyquench/keyquench/scanner"
 )
 
@@ -46,7 +47,7 @@ func csvColumns() []csvColumn {
 		{"rule", func(_ *rows, f *finding, _ *place) string { return f.Rule.ID }},
 		{"title", func(_ *rows, f *finding, _ *place) string { return f.Rule.Title }},
 		{"kind", func(_ *rows, f *finding, _ *place) string { return kindOf(f) }},
-		{"state", func(_ *rows, f *finding, _ *place) string { return stateOf(f) }},
+		{"state", func(c *rows, f *finding, _ *place) string { return c.o.stateOf(f) }},
 		{"key_id", func(_ *rows, f *finding, _ *place) string { return f.Key.ID }},
 		{"secret", func(c *rows, f *finding, _ *place) string { return c.o.secret(f.Key.Secret) }},
 		{"token", func(c *rows, f *finding, _ *place) string { return c.o.secret(f.Key.Token) }},
@@ -80,11 +81,33 @@ func csvColumns() []csvColumn {
 	}
 }
 
+// verdictColumns are there when AWS was asked.
+func verdictColumns() []csvColumn {
+	of := func(value func(*verify.Verdict) string) func(*csvRows, *scanner.Finding, *scanner.Place) string {
+		return func(c *csvRows, f *scanner.Finding, _ *scanner.Place) string {
+			if v := c.o.verdict(f); v != nil {
+				return value(v)
+			}
+			return ""
+		}
+	}
+	return []csvColumn{
+		{"identity", of(func(v *verify.Verdict) string { return v.Kind.String() })},
+		{"arn", of(func(v *verify.Verdict) string { return v.ARN })},
+		{"partition", of(func(v *verify.Verdict) string { return v.Partition })},
+		{"reason", of(func(v *verify.Verdict) string { return v.Reason })},
+		{"verified", of(func(v *verify.Verdict) string { return moment(v.At) })},
+	}
+}
+
 // Close writes the table.
 func (c *csvRows) Close(sum scanner.Summary) error {
 	c.o.settle(&sum)
 	c.veil = newVeil(c.list, &c.o)
 	columns := csvColumns()
+	if c.o.Verdict != nil {
+		columns = append(columns, verdictColumns()...)
+	}
 	row := make([]string, len(columns))
 	for i, col := range columns {
 		row[i] = col.name

@@ -24,7 +24,7 @@ func Explain(w io.Writer, f scanner.Finding, o Options) error {
 	t.key(&b, &f)
 	t.row(&b, "entropy", fmt.Sprintf("%.2f bits a character, of the %s", f.Entropy, measured(&f)))
 	t.pairing(&b, &f)
-	t.row(&b, "state", state(&f))
+	t.row(&b, "state", o.state(&f))
 	if in, known := o.inHead(&f); known {
 		t.row(&b, "in HEAD", yesNo(in))
 	}

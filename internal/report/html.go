@@ -53,7 +53,7 @@ func (p *page) Close(sum scanner.Summary) error {
 	p.o.settle(&p.sum)
 	p.veil = newVeil(p.list, &p.o)
 	for i := range p.list {
-		p.note(&p.list[i])
+		p.note(&p.list[i], &p.o)
 	}
 	out := bufio.NewWriterSize(p.w, 1<<16)
 	if err := pageTemplate().Execute(out, p); err != nil {
@@ -142,6 +142,10 @@ func (p *page) Lead() string {
 	switch {
 	case p.count > 0 && p.o.Scope == Staged:
 		return "The next commit would add " + plural(p.count, "it", "them") + ". Nothing is in history yet."
+	case p.live > 0:
+		return fmt.Sprintf("AWS takes %s of them now. Deactivate %s before anything else.", group(int64(p.live)), plural(p.live, "it", "them"))
+	case p.count > 0 && p.over == p.count:
+		return plural(p.count, "AWS no longer takes it.", "AWS no longer takes any of them.") + " What was done with it before is another question."
 	case p.count > 0:
 		return plural(p.count, "Take it for live until somebody has shown that it is not.", "Take each for live until somebody has shown that it is not.")
 	case p.sum.Incomplete():

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyquench/keyquench/internal/verify"
 	"github.com/keyquench/keyquench/scanner"
 )
 
@@ -35,13 +36,30 @@ type stateView struct {
 
 // states are in the order of what needs doing first.
 func (p *page) states() []stateView {
+	unknown := stateView{ID: "unknown", Name: "Not verified", Badge: "Not verified", Why: "Nobody has asked AWS about these keys. Take them for live."}
+	if p.o.Verdict != nil {
+		unknown.Name, unknown.Badge = "Not known", "Not known"
+		unknown.Why = "AWS could not be asked about these keys, or gave no answer that decides: each says why. Take them for live."
+	}
 	return []stateView{
 		{ID: "live", Name: "Live", Badge: "Live", Why: "AWS takes these keys. Deactivate them now."},
 		{ID: "mismatch", Name: "Another secret", Badge: "Another secret", Why: "AWS knows these key IDs, but with another secret. The keys themselves may be live."},
-		{ID: "unknown", Name: "Not verified", Badge: "Not verified", Why: "Nobody has asked AWS about these keys. Take them for live."},
+		unknown,
 		{ID: "canary", Name: "Canaries", Badge: "Canary", Why: "Keys laid out as tripwires. Do not try them: whoever uses one is noticed."},
 		{ID: "expired", Name: "Expired", Badge: "Expired", Why: "Temporary keys that have ended. Find out what made them, and what they were used for."},
 		{ID: "inactive", Name: "Inactive or deleted", Badge: "Inactive", Why: "AWS no longer takes these keys. Find out what they were used for before that."},
+	}
+}
+
+// class is the state of a key as the page calls it.
+func (p *page) class(f *scanner.Finding) string {
+	switch state := p.o.stateOf(f); state {
+	case verify.WrongSecret.Code():
+		return "mismatch"
+	case verify.Gone.Code():
+		return "inactive"
+	default:
+		return state
 	}
 }
 
@@ -49,7 +67,7 @@ func (p *page) states() []stateView {
 func (p *page) States() (list []stateView) {
 	counts := map[string]int{}
 	for i := range p.list {
-		counts[stateOf(&p.list[i])]++
+		counts[p.class(&p.list[i])]++
 	}
 	room := maxCards
 	for _, s := range p.states() {
@@ -82,7 +100,7 @@ func (s stateView) keys(from, to int) iter.Seq[*keyView] {
 		n := -1
 		for i := range s.page.list {
 			f := &s.page.list[i]
-			if stateOf(f) != s.ID {
+			if s.page.class(f) != s.ID {
 				continue
 			}
 			if n++; n >= from && n < to && !yield(s.page.key(i, f)) {
@@ -118,7 +136,7 @@ type fact struct {
 
 func (p *page) key(i int, f *scanner.Finding) *keyView {
 	k := &keyView{
-		page: p, f: f, Number: i + 1, ID: Clean(f.Key.ID), Title: titleOf(f), State: stateOf(f), Head: "unknown",
+		page: p, f: f, Number: i + 1, ID: Clean(f.Key.ID), Title: titleOf(f), State: p.class(f), Head: "unknown",
 		Rule: Clean(f.Rule.ID), Fingerprint: Clean(f.Fingerprint), places: min(len(f.Places), maxPagePlaces),
 	}
 	k.Name = k.Title
@@ -133,7 +151,7 @@ func (p *page) key(i int, f *scanner.Finding) *keyView {
 	if in, known := p.o.inHead(f); known {
 		k.Head = yesNo(in)
 	}
-	if f.Key.ID != "" && f.Canary == "" && !isTemporary(f.Key.ID) {
+	if f.Key.ID != "" && f.Canary == "" && !isTemporary(f.Key.ID) && !p.o.over(f) {
 		k.Command = deactivate(f.Key.ID)
 	}
 	n := len(f.Places)
@@ -167,7 +185,12 @@ func (k *keyView) facts() {
 	add("Account", Clean(f.Account), true)
 	add("User", Clean(p.veil.over(f.User)), true)
 	if f.Canary != "" {
-		add("State", state(f), false)
+		add("State", p.o.state(f), false)
+	} else if v := p.o.verdict(f); v != nil {
+		add("State", p.o.state(f), false)
+		if v.State == verify.Live {
+			add("ARN", Clean(v.ARN), true)
+		}
 	}
 	if c, when := entered(f); c != nil {
 		k.Since = when.Unix()

@@ -30,28 +30,29 @@ type jsonLines struct {
 func NewJSON(w io.Writer, o Options) Writer { return &jsonLines{w: w, o: o} }
 
 type jsonFinding struct {
-	Type        string      `json:"type"`
-	Schema      int         `json:"schema"`
-	Fingerprint string      `json:"fingerprint"`
-	Rule        string      `json:"rule"`
-	Title       string      `json:"title"`
-	Kind        string      `json:"kind"`
-	KeyID       string      `json:"key_id"`
-	Secret      string      `json:"secret"`
-	Token       string      `json:"token"`
-	Account     string      `json:"account"`
-	Canary      string      `json:"canary"`
-	State       string      `json:"state"`
-	Signed      bool        `json:"signed"`
-	Entropy     float64     `json:"entropy"`
-	Candidates  int         `json:"candidates"`
-	Score       int         `json:"score,omitempty"`
-	Why         string      `json:"why,omitempty"`
-	User        string      `json:"user"`
-	InHead      *bool       `json:"in_head"`
-	Refs        []string    `json:"refs"`
-	RefCount    int         `json:"ref_count"`
-	Places      []jsonPlace `json:"places"`
+	Type        string       `json:"type"`
+	Schema      int          `json:"schema"`
+	Fingerprint string       `json:"fingerprint"`
+	Rule        string       `json:"rule"`
+	Title       string       `json:"title"`
+	Kind        string       `json:"kind"`
+	KeyID       string       `json:"key_id"`
+	Secret      string       `json:"secret"`
+	Token       string       `json:"token"`
+	Account     string       `json:"account"`
+	Canary      string       `json:"canary"`
+	State       string       `json:"state"`
+	Verdict     *jsonVerdict `json:"verdict,omitempty"`
+	Signed      bool         `json:"signed"`
+	Entropy     float64      `json:"entropy"`
+	Candidates  int          `json:"candidates"`
+	Score       int          `json:"score,omitempty"`
+	Why         string       `json:"why,omitempty"`
+	User        string       `json:"user"`
+	InHead      *bool        `json:"in_head"`
+	Refs        []string     `json:"refs"`
+	RefCount    int          `json:"ref_count"`
+	Places      []jsonPlace  `json:"places"`
 }
 
 type jsonPlace struct {
@@ -146,7 +147,7 @@ func (j *jsonLines) finding(f *scanner.Finding) error {
 	line := jsonFinding{
 		Type: "finding", Schema: schema, Fingerprint: f.Fingerprint, Rule: f.Rule.ID, Title: f.Rule.Title, Kind: kindOf(f),
 		KeyID: valid(f.Key.ID), Secret: valid(j.o.secret(f.Key.Secret)), Token: valid(j.o.secret(f.Key.Token)),
-		Account: f.Account, Canary: f.Canary, State: stateOf(f), Signed: f.Signed, Entropy: round(f.Entropy, 100), Candidates: len(f.Secrets),
+		Account: f.Account, Canary: f.Canary, State: j.o.stateOf(f), Verdict: jsonOf(j.o.verdict(f), j.o.secret), Signed: f.Signed, Entropy: round(f.Entropy, 100), Candidates: len(f.Secrets),
 		User: j.veil.text(f.User), Refs: make([]string, len(f.Refs)), RefCount: f.RefCount, Places: make([]jsonPlace, len(f.Places)),
 	}
 	if in, known := j.o.inHead(f); known {

@@ -9,6 +9,7 @@ package report
 import (
 	"time"
 
+	"github.com/keyquench/keyquench/internal/verify"
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
 )
@@ -54,6 +55,10 @@ type Options struct {
 	Version, Rules string
 	// Time is when the scan ended; reports leave the zero time out.
 	Time time.Time
+	// Verdict gives what AWS said of a finding's key, nil where nobody asked. It is
+	// called when the report is closed. Without it a report is as if there was no
+	// such thing as asking.
+	Verdict func(*scanner.Finding) *verify.Verdict
 }
 
 // secret is the text that may be shown: in full only if somebody asked for it by
@@ -74,15 +79,6 @@ func kindOf(f *scanner.Finding) string {
 		return rules.KeyID.String()
 	}
 	return f.Rule.Kind.String()
-}
-
-// stateOf is what is known of the key being alive: nothing, as nobody has been
-// asked, but that a canary is a trap.
-func stateOf(f *scanner.Finding) string {
-	if f.Canary != "" {
-		return "canary"
-	}
-	return "unknown"
 }
 
 // collected is the findings of a report.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/keyquench/keyquench/internal/verify"
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
 )
@@ -159,7 +160,7 @@ func (s *sarifLog) invocation(sum *scanner.Summary) sarifInvocation {
 func (s *sarifLog) result(f *scanner.Finding) sarifResult {
 	at := s.locations(f)
 	bag := sarifResultBag{
-		Kind: kindOf(f), State: stateOf(f), KeyID: valid(f.Key.ID), Account: f.Account, Canary: f.Canary, User: s.veil.text(f.User),
+		Kind: kindOf(f), State: s.o.stateOf(f), Verdict: jsonOf(s.o.verdict(f), s.o.secret), KeyID: valid(f.Key.ID), Account: f.Account, Canary: f.Canary, User: s.veil.text(f.User),
 		Secret: valid(s.o.secret(f.Key.Secret)), Token: valid(s.o.secret(f.Key.Token)),
 		Candidates: len(f.Secrets), PlaceCount: len(f.Places), RefCount: f.RefCount, Refs: make([]string, len(f.Refs)),
 	}
@@ -170,7 +171,7 @@ func (s *sarifLog) result(f *scanner.Finding) sarifResult {
 		bag.InHead = &in
 	}
 	return sarifResult{
-		RuleID: f.Rule.ID, RuleIndex: s.index[f.Rule.ID], Level: level(f),
+		RuleID: f.Rule.ID, RuleIndex: s.index[f.Rule.ID], Level: s.level(f),
 		Message: sarifMessage{Text: s.message(f, len(at))}, Locations: at[:1], RelatedLocations: at[1:],
 		PartialFingerprints: map[string]string{
 			"keyquench/v1": f.Fingerprint,
@@ -182,10 +183,14 @@ func (s *sarifLog) result(f *scanner.Finding) sarifResult {
 	}
 }
 
-// level is "note" for what no key can be made of.
-func level(f *scanner.Finding) string {
-	if f.Signed {
+// level is "note" for what no key can be made of, and for keys that are over.
+func (s *sarifLog) level(f *scanner.Finding) string {
+	v := s.o.verdict(f)
+	switch {
+	case s.o.over(f), f.Signed && !s.o.isLive(f):
 		return "note"
+	case v != nil && v.State == verify.WrongSecret:
+		return "warning"
 	}
 	return "error"
 }

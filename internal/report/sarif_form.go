@@ -107,19 +107,20 @@ type sarifResult struct {
 }
 
 type sarifResultBag struct {
-	Kind       string   `json:"kind"`
-	State      string   `json:"state"`
-	KeyID      string   `json:"keyId"`
-	Account    string   `json:"account"`
-	Canary     string   `json:"canary"`
-	User       string   `json:"user"`
-	Secret     string   `json:"secret"`
-	Token      string   `json:"token"`
-	Candidates int      `json:"candidates"`
-	PlaceCount int      `json:"placeCount"`
-	RefCount   int      `json:"refCount"`
-	Refs       []string `json:"refs"`
-	InHead     *bool    `json:"inHead,omitempty"` // nil when it is not known
+	Kind       string       `json:"kind"`
+	State      string       `json:"state"`
+	Verdict    *jsonVerdict `json:"verdict,omitempty"`
+	KeyID      string       `json:"keyId"`
+	Account    string       `json:"account"`
+	Canary     string       `json:"canary"`
+	User       string       `json:"user"`
+	Secret     string       `json:"secret"`
+	Token      string       `json:"token"`
+	Candidates int          `json:"candidates"`
+	PlaceCount int          `json:"placeCount"`
+	RefCount   int          `json:"refCount"`
+	Refs       []string     `json:"refs"`
+	InHead     *bool        `json:"inHead,omitempty"` // nil when it is not known
 }
 
 type sarifLocation struct {

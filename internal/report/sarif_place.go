@@ -141,9 +141,14 @@ func (s *sarifLog) message(f *scanner.Finding, locations int) string {
 			fmt.Fprintf(&b, ", in history since %s", day(c.Date))
 		}
 	}
-	if f.Canary != "" {
+	switch {
+	case f.Canary != "":
 		b.WriteString(". It is a canary: do not try it, its use raises an alarm.")
-	} else {
+	case s.o.isLive(f):
+		b.WriteString(". It is live. Deactivate it before anything else.")
+	case s.o.over(f):
+		b.WriteString(". AWS no longer takes it: " + literal(Clean(s.o.verdict(f).Reason)) + ".")
+	default:
 		b.WriteString(". Deactivate it before anything else.")
 	}
 	if more := len(f.Places) - 1; more > 0 {

@@ -76,10 +76,16 @@ func (t *text) block(b *bytes.Buffer, f *scanner.Finding) {
 	if t.count > 0 {
 		b.WriteByte('\n')
 	}
-	t.note(f)
+	t.note(f, &t.o)
 	b.WriteString(t.look.leak("● "+headline(f)) + "\n")
 	t.key(b, f)
-	t.row(b, "state", state(f))
+	t.row(b, "state", t.o.state(f))
+	for _, r := range verdictFacts(t.o.verdict(f)) {
+		t.row(b, r.Name, r.Value)
+	}
+	if v := t.o.verdict(f); v != nil && !v.Secret.IsZero() && v.Secret != f.Key.Secret {
+		t.row(b, "", "with the secret "+Clean(t.o.secret(v.Secret))+", one of its candidates")
+	}
 	if in, known := t.o.inHead(f); known {
 		t.row(b, "in HEAD", yesNo(in))
 	} else if t.o.Scope == Part {
@@ -155,16 +161,6 @@ func (t *text) key(b *bytes.Buffer, f *scanner.Finding) {
 	if f.User != "" {
 		t.row(b, "user", Clean(t.veil.over(f.User)))
 	}
-}
-
-func state(f *scanner.Finding) string {
-	switch f.Canary {
-	case "":
-		return "unknown (not asked)"
-	case "unknown":
-		return "canary: the account is known for tripwires; whoever uses the key is noticed"
-	}
-	return "canary: a tripwire of " + Clean(f.Canary) + "; whoever uses the key is noticed"
 }
 
 // row writes a label and what it says. Every line begins with a word of ours:

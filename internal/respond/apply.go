@@ -218,7 +218,16 @@ func (a *run) steps(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return &Error{"interrupted", "run the same command again: it goes on where it stopped", context.Cause(ctx)}
 		}
-		if err := a.step(ctx, i); err != nil {
+		err := a.step(ctx, i)
+		if errors.Is(err, errAnother) {
+			i = -1
+			continue
+		}
+		if err != nil && a.p.Steps[i].Optional && failed(err).Denied() && a.h.results[i].Result == resultFailed {
+			a.out.Left = append(a.out.Left, "not done, for want of the right: "+a.p.Steps[i].Calls[0])
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,7 @@ func (a *run) end(ctx context.Context, err error) (Outcome, error) {
 	}
 	if err == nil && !a.s.self && a.p.Owner.User != "" && a.p.Deed != Undo {
 		a.out.Alive = a.s.alive(ctx, a.p.Owner.User, a.p.KeyID)
+		err = a.unseen()
 	}
 	a.left()
 	return a.out, errors.Join(err, a.close(ctx, err))

@@ -91,19 +91,11 @@ func (r *Responder) isolateUser(ctx context.Context, p *Plan, s *session) error 
 	if err := p.offSteps(ctx, s, user); err != nil {
 		return err
 	}
-	login, err := s.login(ctx, user)
-	if err != nil {
-		return err
-	}
-	if login.text() != "" {
-		p.Steps = append(p.Steps, noLoginStep(user, login))
-		p.Notes = append(p.Notes, "the console password cannot be read, so undo makes a new one")
-	}
 	p.Notes = append(p.Notes, "sessions of "+user+" stay valid, and may do nothing; GetCallerIdentity still answers them")
 	return nil
 }
 
-// offSteps turns off all keys and credentials of a user that are on.
+// offSteps turns off every way in of a user that is open.
 func (p *Plan) offSteps(ctx context.Context, s *session, user string) error {
 	keys, err := s.keys(ctx, user)
 	if err != nil {
@@ -116,14 +108,37 @@ func (p *Plan) offSteps(ctx context.Context, s *session, user string) error {
 	}
 	credentials, err := s.serviceCredentials(ctx, user)
 	if err != nil {
-		return err
+		p.unread(err)
 	}
 	for _, c := range credentials {
 		if c.Status == active {
 			p.Steps = append(p.Steps, credentialStep(user, c, inactive))
 		}
 	}
+	login, err := s.login(ctx, user)
+	if err != nil {
+		p.unread(err)
+	}
+	if login.text() != "" {
+		p.Steps = append(p.Steps, noLoginStep(user, login))
+		p.Notes = append(p.Notes, "the console password cannot be read, so undo makes a new one")
+	}
 	return nil
+}
+
+// unread notes what could not be looked at. It stops nothing: the policy that is
+// attached first takes the rights from that too, and it is said again at the end.
+func (p *Plan) unread(err error) { p.Notes = append(p.Notes, "not known: "+err.Error()) }
+
+// unseen is what of an isolated user could not be looked at in the end, or nil.
+func (a *run) unseen() error {
+	if a.p.Deed != Isolate || len(a.out.Alive.Unread) == 0 {
+		return nil
+	}
+	return &Error{
+		a.p.Owner.String() + " has no rights any more, and not everything that it has could be looked at: " + strings.Join(a.out.Alive.Unread, "; "),
+		"look at it in the console, and turn off what is there; keyquench setup aws prints the rights that are needed", nil,
+	}
 }
 
 // isolateRole revokes a role's sessions of before now.
@@ -183,7 +198,7 @@ func (r *Responder) isolateSelf(ctx context.Context, p *Plan, s *session) error 
 	return nil
 }
 
-// again looks a second time for keys and credentials: a stranger who watches may
+// again looks a second time for ways in: a stranger who watches may
 // have made some meanwhile. It reports whether there were any.
 func (a *run) again(ctx context.Context) error {
 	if a.p.Deed != Isolate || a.s.self || a.p.Owner.User == "" {

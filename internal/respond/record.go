@@ -80,6 +80,16 @@ type history struct {
 	undone  bool
 }
 
+// forget takes back what was done with a new key that is lost: it was made at
+// step i, and what comes behind was done with it.
+func (h *history) forget(i int) {
+	delete(h.intents, i)
+	for j := i + 1; j < len(h.plan.Steps); j++ {
+		delete(h.results, j)
+		delete(h.intents, j)
+	}
+}
+
 // open tells whether the case waits to be gone on with.
 func (h *history) open() bool {
 	return h.last != KindDone && h.last != KindFailed && h.last != KindUndone
@@ -87,7 +97,7 @@ func (h *history) open() bool {
 
 // keeper writes and reads cases.
 type keeper struct {
-	ledger *ledger.Ledger
+	ledger Record
 	now    func() time.Time
 	by     string
 }
@@ -150,6 +160,9 @@ func add(cases map[string]*history, ids *[]string, e ledger.Entry) error {
 			return err
 		}
 		h.results[o.Step] = o
+		if o.Result == resultLost {
+			h.forget(o.Step)
+		}
 	case KindMore:
 		var more []Step
 		if err := json.Unmarshal(e.Data, &more); err != nil {

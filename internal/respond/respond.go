@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"time"
 
@@ -50,16 +51,17 @@ type Target struct {
 	Owner string
 }
 
-// Options are what a Responder works with. Ledger is needed, and Now and Sleep;
-// Checker too where a key's secret is known.
+// Options are what a Responder works with. Ledger is needed; Checker too where a
+// key's secret is known or a new key is made.
 type Options struct {
 	Policy  Policy
 	Actors  Actors
 	Reach   awsapi.Reach
-	Ledger  *ledger.Ledger
+	Ledger  Record
 	Checker *verify.Checker
-	Now     func() time.Time
-	Sleep   func(context.Context, time.Duration) error
+	// Now and Sleep are the clock; nil is the machine's.
+	Now   func() time.Time
+	Sleep func(context.Context, time.Duration) error
 	// By says who asked for it, for the record.
 	By string
 	// Confirm is for how long AWS is asked whether a key is dead before that is
@@ -67,6 +69,14 @@ type Options struct {
 	Confirm time.Duration
 	// Timeout is how long one call may take; 0 is ten seconds.
 	Timeout time.Duration
+}
+
+// Record is what a Responder needs of a ledger: an entry is safe when Append
+// returns, and Lock keeps other processes from acting on the same key.
+type Record interface {
+	Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error)
+	Entries(ctx context.Context, f ledger.Filter) iter.Seq2[ledger.Entry, error]
+	Lock(ctx context.Context, keyID string) (release func(), err error)
 }
 
 // Responder makes plans and carries them out. It is for one goroutine at a time;
@@ -79,8 +89,8 @@ type Responder struct {
 
 // New makes a Responder.
 func New(o Options) (*Responder, error) {
-	if o.Ledger == nil || o.Now == nil || o.Sleep == nil {
-		return nil, errors.New("respond needs a ledger and a clock")
+	if o.Ledger == nil {
+		return nil, errors.New("respond needs a ledger")
 	}
 	if err := o.Policy.Check(); err != nil {
 		return nil, err
@@ -90,6 +100,12 @@ func New(o Options) (*Responder, error) {
 	}
 	if err := o.Reach.Check(); err != nil {
 		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = awsapi.Sleep
 	}
 	if o.Confirm == 0 {
 		o.Confirm = 2 * time.Minute

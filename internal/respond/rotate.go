@@ -72,7 +72,9 @@ func (p *Plan) leakedSteps(s *session, user, status string, now time.Time) {
 	if status == active {
 		p.Steps = append(p.Steps, keyStep(user, p.KeyID, inactive, status))
 	}
-	p.Steps = append(p.Steps, userPolicyStep(user, sessionsName, denyOlder(s.now(now)), ""))
+	revoke := userPolicyStep(user, sessionsName, denyOlder(s.now(now)), "")
+	revoke.Optional = true // it needs a right that whoever may rotate need not have
+	p.Steps = append(p.Steps, revoke)
 	p.Notes = append(p.Notes, "the key has leaked: it is turned off first, and what uses it stands still until it has the new one")
 }
 
@@ -187,6 +189,11 @@ func (a *run) newKey(ctx context.Context, i int) error {
 		if err := a.orphan(ctx, i, a.h.intents[i]); err != nil {
 			return err
 		}
+		if _, meant := a.h.intents[i]; !meant { // that one was deleted
+			if err := a.intend(ctx, i, intent{Keys: ids(keys)}); err != nil {
+				return err
+			}
+		}
 		if a.Sleep(ctx, firstWait<<try) != nil {
 			break
 		}
@@ -264,7 +271,11 @@ func (a *run) drop(ctx context.Context, i int, id string) error {
 	if _, _, err := a.act(ctx, st); err != nil {
 		return err
 	}
-	return a.outcome(ctx, i, result{Result: resultLost, State: id}, from)
+	if err := a.outcome(ctx, i, result{Result: resultLost, State: id}, from); err != nil {
+		return err
+	}
+	a.h.forget(i)
+	return nil
 }
 
 // recover gets the new key's pair back in a run that goes on: from where it was
@@ -286,9 +297,11 @@ func (a *run) recover(ctx context.Context) error {
 	if err := a.drop(ctx, i, id); err != nil {
 		return err
 	}
-	delete(a.h.intents, i)
-	return a.newKey(ctx, i)
+	return errAnother
 }
+
+// errAnother sends the steps back to where a new key is made.
+var errAnother = errors.New("the new key is lost")
 
 // store puts the new pair away, before anything depends on it.
 func (a *run) store(ctx context.Context, i int) error {
@@ -297,7 +310,7 @@ func (a *run) store(ctx context.Context, i int) error {
 		return err
 	}
 	if err := a.intend(ctx, i, intent{}); err != nil {
-		return a.rollBack(ctx, err)
+		return err // nothing can be put back either, without a record
 	}
 	from := a.Now()
 	if err := a.p.args.Store.Put(ctx, a.pair, a.p.Case); err != nil {
@@ -322,7 +335,7 @@ func (a *run) works(ctx context.Context, i int) error {
 		return err
 	}
 	if err := a.intend(ctx, i, intent{}); err != nil {
-		return a.rollBack(ctx, err)
+		return err // nothing can be put back either, without a record
 	}
 	from := a.Now()
 	for {

@@ -47,6 +47,8 @@ type Step struct {
 	// Was is the state before: a status, a document, or "" for nothing. Undo puts
 	// it back.
 	Was string `json:"was,omitempty"`
+	// Optional: where the right to it is missing, the rest goes on without.
+	Optional bool `json:"optional,omitempty"`
 	// Calls are what the step sends, exactly.
 	Calls []string `json:"calls"`
 }

@@ -128,8 +128,13 @@ func said(message string, key rules.Key) string {
 	if i := strings.Index(message, "The Canonical String"); i >= 0 {
 		message = message[:i]
 	}
-	return awsapi.Clean(masked(message, key.Token, key.Secret), maxMessage)
+	message = masked(message, key.Token, key.Secret)
+	message = opaque.ReplaceAllStringFunc(message, func(run string) string { return strings.Repeat("*", len(run)) })
+	return awsapi.Clean(message, maxMessage)
 }
+
+// opaque is what may be a secret of somebody else: no text for people has it.
+var opaque = regexp.MustCompile(`[A-Za-z0-9/+=]{32,}`)
 
 // identity is what an ARN may be, as AWS documents it: names of users and
 // sessions, and paths of any printable character.

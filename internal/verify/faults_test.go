@@ -62,6 +62,7 @@ func TestFailuresDecideNothing(t *testing.T) {
 		"refusal as success":         {xml(200, refusal, reqID), 1, "HTTP 200"},
 		"refusal as redirect":        {xml(302, refusal, reqID), 1, "HTTP 302"},
 		"refusal in a page":          {xml(403, "<html>"+refusal+"</html>", reqID), 1, "HTTP 403"},
+		"refusal as a page":          {xml(403, strings.ReplaceAll(refusal, "ErrorResponse", "html"), reqID), 1, "HTTP 403"},
 		"refusal cut off":            {xml(403, strings.TrimSuffix(refusal, "</ErrorResponse>"), reqID), 1, "HTTP 403"},
 		"success without request ID": {xml(200, success, good, "123456789012", ""), 1, "HTTP 200"},
 		"success as a refusal":       {xml(403, success, good, "123456789012", meta), 1, "HTTP 403"},
@@ -226,6 +227,7 @@ func TestEchoesAreMasked(t *testing.T) {
 		"you sent " + key.Token.Reveal(), "you sent " + key.Secret.Reveal(), strings.Repeat("x", 280) + key.Token.Reveal(),
 		"we calculated. The Canonical String for this request should have been 'POST x-amz-security-token:" + key.Token.Reveal(),
 		strings.Repeat("y", 150) + key.Secret.Reveal(),
+		"you sent " + key.Token.Reveal()[40:60] + " and " + key.Secret.Reveal()[5:30],
 	} {
 		aws.Inject(func(awstest.Call) awstest.Fault { return awstest.Refuse(403, "Odd", message) })
 		v := c.Check(t.Context(), key)

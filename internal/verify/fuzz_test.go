@@ -6,7 +6,55 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/keyquench/keyquench/internal/awsapi"
+	"github.com/keyquench/keyquench/internal/awstest"
+	"github.com/keyquench/keyquench/rules"
+	"github.com/keyquench/keyquench/rules/rulestest"
 )
+
+// scripted is a way to no server: it gives one answer to everything.
+type scripted struct {
+	status int
+	body   string
+	header http.Header
+}
+
+func (s scripted) RoundTrip(*http.Request) (*http.Response, error) { return s.response(), nil }
+
+// FuzzAnswers: whatever a server says, nothing is claimed without its evidence.
+func FuzzAnswers(f *testing.F) {
+	for _, status := range []int{200, 302, 400, 403, 429, 500} {
+		for _, body := range []string{
+			"", "<html></html>", "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error><RequestId>r</RequestId></ErrorResponse>",
+			"<ErrorResponse><Error><Code>ExpiredToken</Code></Error><RequestId>r</RequestId></ErrorResponse>",
+			"<Response><Errors><Error><Code>AccessDenied</Code><Message>x</Message></Error></Errors><RequestID>r</RequestID></Response>",
+			"<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated does not match the signature you provided.</Message></Error><RequestId>r</RequestId></ErrorResponse>",
+			"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::000000000005:root</Arn><UserId>5</UserId><Account>000000000005</Account></GetCallerIdentityResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>",
+		} {
+			f.Add(status, body, "r", "Sun, 22 Nov 2026 12:00:00 GMT")
+		}
+	}
+	r := rulestest.Rand(3)
+	key := rules.Key{ID: rulestest.KeyIDOf(r, "AKIA", 5), Secret: rules.NewSecret(rulestest.Secret(r))}
+	f.Fuzz(func(t *testing.T, status int, body, requestID, date string) {
+		if status < 100 || status > 999 {
+			t.Skip()
+		}
+		clock := awstest.NewClock(start)
+		c, err := New(Options{Reach: awsapi.Reach{Endpoint: "http://127.0.0.1:1"}, Now: clock.Now, Sleep: clock.Sleep})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.client.Transport = scripted{status, body, http.Header{"X-Amzn-Requestid": {requestID}, "Date": {date}}}
+		v := c.Check(t.Context(), key)
+		checkEvidence(t, body, v)
+		for _, a := range v.Asked {
+			checkAnswer(t, &a, body)
+		}
+		told(t, v, key)
+	})
+}
 
 func (s scripted) response() *http.Response {
 	return &http.Response{

@@ -29,6 +29,9 @@ type inquiry struct {
 	lane *lane
 	v    Verdict
 	home *awsapi.Partition // where the key ID exists, once that is known
+	// strange tells that AWS knows the temporary key, but not with every session
+	// token that was tried: the right pair may be one that was not.
+	strange bool
 }
 
 // investigate asks until the state of a key is known, or it is known why not.
@@ -41,6 +44,10 @@ func (c *Checker) investigate(ctx context.Context, l *lane, keys []rules.Key) Ve
 		q.v.State = WrongSecret
 		q.v.Partition = q.home.Name
 		q.v.Reason = fmt.Sprintf("AWS has an active key with this ID, and %s", plural(len(keys), "its secret is another", "none of the %d secrets is its own"))
+		if q.strange {
+			q.v.State = Unknown
+			q.v.Reason = "AWS has an active key with this ID, and takes none of the secrets with the session token that it knows"
+		}
 		if left > 0 {
 			q.v.State = Unknown
 			q.v.Reason += fmt.Sprintf("; %s not tried", plural(left, "one more was", "%d more were"))
@@ -111,7 +118,8 @@ func (q *inquiry) again(ctx context.Context, k rules.Key, i int) (decided bool) 
 	case a.meaning() == wrongSecret:
 		return false
 	case a.meaning() == noSuchKey && temporary(k.ID):
-		q.v.Reason = "AWS has an active key with this ID, and does not know it with every session token that was tried"
+		q.strange = true // another session token was the right one
+		return false
 	case a.meaning() == noSuchKey:
 		q.v.Reason = "AWS knew this key ID a moment ago, and does not any more: ask again"
 	case !q.settles(&a, k, *q.home):

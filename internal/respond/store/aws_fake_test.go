@@ -26,9 +26,10 @@ const (
 	cutAfter        // the connection ends after the deed
 	mute            // the deed is done, and no answer ever comes
 	garbage         // the deed is done, and the answer makes no sense
+	echo            // the deed is not done, and the answer repeats the request
 )
 
-var faultNames = []string{"fine", "refuse", "fail", "failAfter", "cut", "cutAfter", "mute", "garbage"}
+var faultNames = []string{"fine", "refuse", "fail", "failAfter", "cut", "cutAfter", "mute", "garbage", "echo"}
 
 func (f fault) String() string { return faultNames[f] }
 
@@ -39,7 +40,7 @@ type flaky struct {
 	calls []string
 }
 
-func (f *flaky) serve(w http.ResponseWriter, r *http.Request, call string, deed func(http.ResponseWriter)) {
+func (f *flaky) serve(w http.ResponseWriter, r *http.Request, call, body string, deed func(http.ResponseWriter)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, call)
@@ -68,6 +69,10 @@ func (f *flaky) serve(w http.ResponseWriter, r *http.Request, call string, deed 
 		<-r.Context().Done() // the client gives up
 		f.mu.Lock()
 		panic(http.ErrAbortHandler)
+	case echo:
+		w.Header().Set("X-Amzn-ErrorType", "ValidationException")
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(map[string]any{"__type": "ValidationException", "message": "bad: " + body + r.Header.Get("Authorization")})
 	case garbage:
 		fmt.Fprint(w, "<html>[[{")
 	default:
@@ -122,7 +127,7 @@ func (f *fakeAWS) handle(w http.ResponseWriter, r *http.Request) {
 	in := map[string]any{}
 	_ = json.Unmarshal(body, &in)
 	_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	f.serve(w, r, action, func(w http.ResponseWriter) {
+	f.serve(w, r, action, string(body), func(w http.ResponseWriter) {
 		out, bad := f.act(action, in)
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		if bad != nil {

@@ -63,7 +63,7 @@ func (f *file) Check(context.Context) error {
 		case err != nil:
 			return f.fail("look for a Git work tree around it", err, "name a file outside of it, or use --force")
 		case tree.root != "" && (tree.tracked || !tree.ignored):
-			return f.fail(op, errors.New("Git would take it up: it would be the next leak"), "name a file outside of "+tree.root+", add it to .gitignore, or use --force")
+			return f.fail(op, errors.New("it is in a Git work tree and not ignored: it would be the next leak"), "name a file outside of "+tree.root+", add it to .gitignore, or use --force")
 		}
 	}
 	f.seen = take(l, text, existed)

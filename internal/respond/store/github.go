@@ -19,17 +19,18 @@ import (
 // of its environments, or of an organisation. GitHub gives no secret's value away,
 // so what was overwritten cannot be put back, and Restore says so.
 type gitHub struct {
-	spec              string
-	owner, repo, env  string // repo is "" for an organisation
-	names             [2]string
-	api               *github.Client
-	calls             caller
-	seen              gitHubState
-	resumed, complete bool
+	spec             string
+	owner, repo, env string // repo is "" for an organisation
+	names            [2]string
+	api              *github.Client
+	calls            caller
+	seen             gitHubState
+	resumed          bool
 }
 
 // gitHubState is what Check saw and Put did.
 type gitHubState struct {
+	Checked bool
 	RepoID  int64 `json:",omitempty"`
 	Secrets [2]gitHubSecret
 }
@@ -118,7 +119,7 @@ func (g *gitHub) Calls() []string {
 		}
 		put := "GitHub: PUT " + g.path() + name
 		switch {
-		case !g.complete:
+		case !g.seen.Checked:
 		case g.seen.Secrets[i].Exists:
 			put += " (overwritten: GitHub gives nobody the old value, so it cannot be put back)"
 		default:
@@ -173,7 +174,7 @@ func (g *gitHub) Check(ctx context.Context) error {
 		}
 		g.seen.Secrets[i] = secret
 	}
-	g.complete = true
+	g.seen.Checked = true
 	return nil
 }
 
@@ -182,7 +183,7 @@ func (g *gitHub) Put(ctx context.Context, key rules.Key, _ string) error {
 	if err := checkPair(key); err != nil {
 		return g.fail("put the pair", err, "")
 	}
-	if !g.complete {
+	if !g.seen.Checked {
 		return g.fail("put the pair", errors.New("it was not looked at before"), "")
 	}
 	box, err := g.publicKey(ctx)
@@ -252,12 +253,13 @@ func (g *gitHub) State() (json.RawMessage, error) { return json.Marshal(g.seen) 
 
 // Resume implements Store.
 func (g *gitHub) Resume(state json.RawMessage) error {
-	g.resumed, g.complete = true, true
-	if err := resume(g.spec, state, &g.seen); err != nil {
+	seen, err := resume[gitHubState](g.spec, state)
+	if err != nil {
 		return err
 	}
-	if (g.env != "") != (g.seen.RepoID != 0) {
-		return g.fail("read what was remembered", errors.New("it is about another place"), "")
+	if seen.Checked && (g.env != "") != (seen.RepoID != 0) {
+		return g.fail("read what was remembered", errors.New("it is about another place"), "name the same as the case began with")
 	}
+	g.seen, g.resumed = seen, seen.Checked
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -49,8 +50,9 @@ func newFakeGitHub(t *testing.T) *fakeGitHub {
 func (f *fakeGitHub) handle(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
 	in := map[string]any{}
-	_ = json.NewDecoder(r.Body).Decode(&in)
-	f.serve(w, r, r.Method+" "+path, func(w http.ResponseWriter) {
+	body, _ := io.ReadAll(r.Body)
+	_ = json.Unmarshal(body, &in)
+	f.serve(w, r, r.Method+" "+path, string(body), func(w http.ResponseWriter) {
 		if r.Header.Get("Authorization") != "Bearer "+gitHubToken {
 			say(w, http.StatusUnauthorized, map[string]any{"message": "Bad credentials"})
 			return

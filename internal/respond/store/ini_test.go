@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/config"
+
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/rules/rulestest"
 )
@@ -125,7 +127,7 @@ func TestTheSDKReadsTheSame(t *testing.T) {
 		"\r\n", " ", "\t", "#", ";", "x", "\"", "'", "region", "\xc3\xa9", "\xff", "]", "[",
 	}
 	written := 0
-	for range 3000 {
+	for range 1000 {
 		var b strings.Builder
 		for range r.IntN(25) {
 			b.WriteString(parts[r.IntN(len(parts))])
@@ -153,12 +155,15 @@ func TestTheSDKReadsTheSame(t *testing.T) {
 			continue
 		}
 		written++
-		if err := readsBack(t.Context(), path, "p", key); err != nil {
-			t.Errorf("%q was made of %q: %v", now, b.String(), err)
+		c, err := config.LoadSharedConfigProfile(t.Context(), "p", func(o *config.LoadSharedConfigOptions) {
+			o.CredentialsFiles, o.ConfigFiles = []string{path}, []string{}
+		})
+		if got := c.Credentials; err != nil || got.AccessKeyID != key.ID || got.SecretAccessKey != key.Secret.Reveal() || got.SessionToken != "" {
+			t.Errorf("%q was made of %q, and the SDK reads the ID %q: %v", now, b.String(), got.AccessKeyID, err)
 		}
 	}
-	if written < 500 {
-		t.Errorf("%d of 3000 files were written: this test sees little", written)
+	if written < 150 {
+		t.Errorf("%d of 1000 files were written: this test sees little", written)
 	}
 }
 

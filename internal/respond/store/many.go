@@ -150,8 +150,8 @@ func (m *Many) State() (json.RawMessage, error) {
 
 // Resume implements Store.
 func (m *Many) Resume(state json.RawMessage) error {
-	var parts []part
-	if err := resume(m.Name(), state, &parts); err != nil {
+	parts, err := resume[[]part](m.Name(), state)
+	if err != nil {
 		return err
 	}
 	for i, s := range m.stores {

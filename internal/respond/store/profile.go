@@ -83,7 +83,7 @@ func (p *profile) Check(context.Context) error {
 			return p.fail("look for a Git work tree around it", err, "see whether Git tracks the file, then use --force")
 		}
 		if tree.tracked {
-			return p.fail(op, errors.New("Git tracks this file, so the new pair would be in the next commit"), "take it out: git rm --cached, and ignore it; or use --force")
+			return p.fail(op, errors.New("this file is tracked by Git, so the new pair would be in the next commit"), "take it out: git rm --cached, and ignore it; or use --force")
 		}
 	}
 	p.seen = take(l, text, existed)

@@ -302,6 +302,10 @@ func (s *secretsManager) State() (json.RawMessage, error) { return json.Marshal(
 
 // Resume implements Store.
 func (s *secretsManager) Resume(state json.RawMessage) error {
-	s.resumed = true
-	return resume(s.spec, state, &s.seen)
+	seen, err := resume[secretState](s.spec, state)
+	if err != nil {
+		return err
+	}
+	s.seen, s.resumed = seen, seen.Current != ""
+	return nil
 }

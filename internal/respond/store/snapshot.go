@@ -209,8 +209,16 @@ func (s *fileStore) left(op string, err error, hint string) error {
 // State implements Store.
 func (s *fileStore) State() (json.RawMessage, error) { return json.Marshal(s.seen) }
 
-// Resume implements Store.
+// Resume implements Store. What this process itself has in memory of the same
+// file it keeps.
 func (s *fileStore) Resume(state json.RawMessage) error {
-	s.resumed = true
-	return resume(s.spec, state, &s.seen)
+	seen, err := resume[snapshot](s.spec, state)
+	if err != nil {
+		return err
+	}
+	if was := s.seen; was.known && was.Path == seen.Path && was.Stamp == seen.Stamp {
+		seen.content, seen.known = was.content, true
+	}
+	s.seen, s.resumed = seen, seen.Path != ""
+	return nil
 }

@@ -84,7 +84,10 @@ func (s *parameters) Name() string { return s.spec }
 
 func (s *parameters) Calls() (list []string) {
 	for i, name := range s.names {
-		list = append(list, "ssm:GetParameter Name="+name+" WithDecryption=true", "ssm:DescribeParameters Name="+name)
+		list = append(list, "ssm:GetParameter Name="+name+" WithDecryption=true")
+		if s.seen == nil || s.seen[i].Version > 0 {
+			list = append(list, "ssm:DescribeParameters Name="+name)
+		}
 		put := "ssm:PutParameter Name=" + name
 		switch {
 		case s.seen == nil:
@@ -261,15 +264,15 @@ func (s *parameters) State() (json.RawMessage, error) { return json.Marshal(s.se
 
 // Resume implements Store.
 func (s *parameters) Resume(state json.RawMessage) error {
-	s.resumed = true
-	if err := resume(s.spec, state, &s.seen); err != nil {
+	seen, err := resume[[]parameterState](s.spec, state)
+	if err != nil {
 		return err
 	}
-	for i, p := range s.seen {
-		if len(s.seen) != len(s.names) || p.Name != s.names[i] {
-			s.seen = nil
-			return s.fail("read what was remembered", errors.New("it is about other parameters"), "")
+	for i, p := range seen {
+		if len(seen) != len(s.names) || p.Name != s.names[i] {
+			return s.fail("read what was remembered", errors.New("it is about other parameters"), "name the same as the case began with")
 		}
 	}
+	s.seen, s.resumed = seen, len(seen) > 0
 	return nil
 }

@@ -175,12 +175,12 @@ func pairOf(id, secret, want string) (rules.Key, bool) {
 	return key, true
 }
 
-// resume reads a state into a struct of the store's.
-func resume(name string, state json.RawMessage, into any) error {
+// resume reads a state of a store's. Nothing of it is kept if it is none.
+func resume[T any](name string, state json.RawMessage) (into T, err error) {
 	d := json.NewDecoder(strings.NewReader(string(state)))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return &Error{Store: name, Op: "read what was remembered", Err: errors.New("it is not a state of this place"), hint: "look at the case with: keyquench ledger show"}
+	if err := d.Decode(&into); err != nil {
+		return *new(T), &Error{Store: name, Op: "read what was remembered", Err: errors.New("it is not a state of this place"), hint: "look at the case with: keyquench ledger show"}
 	}
-	return nil
+	return into, nil
 }

@@ -109,20 +109,20 @@ func isIgnored(root, gitDir string, rel []string) (bool, error) {
 			return false, fmt.Errorf("read %s: %w", filepath.Base(f.path), err)
 		}
 		for line := range strings.SplitSeq(text, "\n") {
-			ignored = apply(line, f.domain, rel, ignored)
+			ignored = apply(strings.TrimSuffix(line, "\r"), f.domain, rel, ignored)
 		}
 	}
 	return ignored, nil
 }
 
 // apply is what one rule makes of a path. The library differs from Git over
-// brackets, backslashes and some uses of **: such a rule may take a file out of
-// what is ignored, but puts none in.
+// brackets, backslashes, empty names and some uses of **: such a rule may take a
+// file out of what is ignored, but puts none in.
 func apply(rule string, domain, path []string, ignored bool) bool {
 	if rule == "" || strings.HasPrefix(rule, "#") {
 		return ignored
 	}
-	odd := strings.ContainsAny(rule, `[]\`) || strings.Contains(strings.TrimPrefix(rule, "**/"), "**")
+	odd := strings.ContainsAny(rule, `[]\`) || strings.Contains(rule, "//") || strings.Contains(strings.TrimPrefix(rule, "**/"), "**")
 	includes := strings.HasPrefix(rule, "!")
 	if includes && (odd || strings.Contains(rule, "**")) {
 		return false
