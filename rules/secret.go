@@ -74,6 +74,25 @@ func (s Secret) Hash() [32]byte {
 	return sha256.Sum256([]byte("keyquench secret v1\x00" + s.Reveal()))
 }
 
+// coverWindow is how many characters of a secret in a row are too many to show.
+// Two texts that have nothing to do with each other do not share as many by chance.
+const coverWindow = 8
+
+// Cover puts stars over every part of the secrets that a text repeats, also over
+// one that was cut: servers and files quote what they were given.
+func Cover(text string, secrets ...Secret) string {
+	out := []byte(text)
+	for _, s := range secrets {
+		hidden := s.Reveal()
+		for i := 0; i+coverWindow <= len(text) && hidden != ""; i++ {
+			if strings.Contains(hidden, text[i:i+coverWindow]) {
+				copy(out[i:], strings.Repeat("*", coverWindow))
+			}
+		}
+	}
+	return string(out)
+}
+
 // String is Masked.
 func (s Secret) String() string { return s.Masked() }
 

@@ -388,7 +388,7 @@ func (o *respondOutput) json(done *respond.Outcome, failure error) error {
 		Error   string           `json:"error,omitempty"`
 	}{Plan: o.plan, Token: o.plan.Token(), Outcome: done}
 	if failure != nil {
-		line.Error = report.Safe(failure.Error())
+		line.Error = report.Safe(rules.Cover(failure.Error(), o.p.secrets...))
 	}
 	text, err := json.Marshal(line)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyquench/keyquench/internal/report"
+	"github.com/keyquench/keyquench/rules"
 	"github.com/spf13/cobra"
 )
 
@@ -30,6 +31,8 @@ type program struct {
 	// sleep waits by the same clock; nil is the machine's.
 	sleep func(context.Context, time.Duration) error
 	code  int // of a command that ended without an error
+	// secrets are those that flags named; what quotes them is covered.
+	secrets []rules.Secret
 }
 
 // run is the program: it does what args say and gives the exit code.
@@ -49,7 +52,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return p.code
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = hinted{errors.New("interrupted: the scan is not complete, and what it had found is not shown"), "run it again and let it finish"}
+		err = hinted{errors.New("interrupted: what was asked for is not complete"), "run it again and let it finish"}
 	}
 	p.tell(err)
 	if _, ok := errors.AsType[usageError](err); ok {
@@ -61,9 +64,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 // tell writes one line of what went wrong and, where it is known, one of what
 // to do. Errors can quote names from a repository.
 func (p *program) tell(err error) {
-	fmt.Fprintln(p.errOut, "keyquench: "+report.Safe(err.Error()))
+	fmt.Fprintln(p.errOut, "keyquench: "+report.Safe(rules.Cover(err.Error(), p.secrets...)))
 	if hint := hintOf(err); hint != "" {
-		fmt.Fprintln(p.errOut, "keyquench: try: "+report.Safe(hint))
+		fmt.Fprintln(p.errOut, "keyquench: try: "+report.Safe(rules.Cover(hint, p.secrets...)))
 	}
 }
 

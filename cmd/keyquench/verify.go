@@ -207,7 +207,14 @@ func (p *program) secretFromEnv(flag, name string) (rules.Secret, error) {
 	if text == "" {
 		return rules.Secret{}, usageError{"the variable that " + flag + " names is empty or not set", "export it first"}
 	}
-	return rules.NewSecret(text), nil
+	return p.keep(text), nil
+}
+
+// keep makes a secret of a text, and remembers to show it nowhere.
+func (p *program) keep(text string) rules.Secret {
+	s := rules.NewSecret(text)
+	p.secrets = append(p.secrets, s)
+	return s
 }
 
 // secretFromInput reads standard input; of a terminal, without showing it.
@@ -230,6 +237,6 @@ func (p *program) secretFromInput() (rules.Secret, error) {
 	case len(text) > maxSecret || strings.ContainsAny(s, "\r\n"):
 		return rules.Secret{}, usageError{"standard input holds more than one secret", "give the secret access key alone, on one line"}
 	default:
-		return rules.NewSecret(s), nil
+		return p.keep(s), nil
 	}
 }

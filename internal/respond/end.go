@@ -82,8 +82,12 @@ func (a *run) refused(ctx context.Context, k rules.Key) (bool, error) {
 		}
 		if a.Now().Sub(from) >= a.Confirm || a.Sleep(ctx, refusalEvery) != nil {
 			a.out.STS = fmt.Sprintf("asked %d times, not refused %d times in a row; the last answer was: %s", asked, refusals, said(answer))
+			shown := "IAM shows the key as off"
+			if a.s.self {
+				shown = "AWS took the call that turns the key off" // the key itself cannot look
+			}
 			return false, &Error{
-				"IAM shows the key as off, and STS has not refused it " + fmt.Sprint(refusals) + " times in a row: " + said(answer),
+				fmt.Sprintf("%s, and STS has not refused it %d times in a row: %s", shown, refusals, said(answer)),
 				"keyquench verify asks again; the change may take longer to reach STS", nil,
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -182,18 +181,25 @@ func nobody(p *Plan, last error) error {
 		}
 	}
 	// A reason that has a next step of its own is the one to tell.
-	if e, ok := errors.AsType[*Error](last); ok && len(p.Passed) == 1 {
-		return e
+	if len(p.Passed) == 1 && hintOf(last, "") != "" {
+		return last
 	}
-	hint := "keyquench doctor says what works from here; keyquench setup aws prints the role that is needed"
-	for err := last; err != nil; err = errors.Unwrap(err) {
-		if e, ok := err.(*Error); ok && e.Next != "" {
-			hint = e.Next
-			break
-		}
+	return &Error{
+		"nobody can act in account " + p.Account,
+		hintOf(last, "keyquench doctor says what works from here; keyquench setup aws prints the role that is needed"), &reasons{p.Passed, last},
 	}
-	return &Error{"nobody can act in account " + p.Account + ": " + strings.Join(p.Passed, "; "), hint, errors.Join(ErrNobody, last)}
 }
+
+// reasons are why each of those who may act cannot, in one line.
+type reasons struct {
+	passed []string
+	last   error
+}
+
+func (r *reasons) Error() string { return strings.Join(r.passed, "; ") }
+
+// Unwrap makes it an ErrNobody, and the last reason.
+func (r *reasons) Unwrap() []error { return []error{ErrNobody, r.last} }
 
 // sameSteps tells whether two plans would do the same.
 func (p *Plan) same(q *Plan) bool {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keyquench/keyquench/internal/ledger"
+	"github.com/keyquench/keyquench/rules"
 )
 
 // The kinds of entries that respond writes, and in this order: one plan; for each
@@ -112,6 +113,7 @@ func (k *keeper) writeTo(ctx context.Context, p *Plan, id, kind string, data any
 	if err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
+	text = []byte(rules.Cover(string(text), p.target.Key.Secret, p.target.Key.Token)) // AWS may quote what it was sent
 	// What was done is written down also when the user wants to stop.
 	_, err = k.ledger.Append(context.WithoutCancel(ctx), ledger.Entry{
 		At: k.now().UTC(), Case: id, KeyID: p.KeyID, Account: p.Account, Kind: kind, By: k.by, Data: text,

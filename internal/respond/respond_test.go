@@ -249,7 +249,7 @@ func TestRefusals(t *testing.T) {
 		"mode report":    {func(s *scene, _ *Target) { s.options.Policy.Mode = ModeReport }, ErrMode, "report"},
 		"canary":         {func(_ *scene, t *Target) { t.ID = rulestest.KeyIDOf(rulestest.Rand(7), "AKIA", 171436882533) }, ErrCanary, "tripwire"},
 		"protected user": {func(s *scene, _ *Target) { s.options.Policy.Protect = []string{"dep*"} }, ErrProtected, "--confirm"},
-		"no key":         {func(_ *scene, t *Target) { t.ID = "hunter2" }, nil, "no access key ID"},
+		"no key":         {func(_ *scene, t *Target) { t.ID = "hunter2" }, nil, "is no access key ID"},
 		"session":        {func(s *scene, t *Target) { t.ID = "ASIA" + s.key.ID[4:] }, nil, "isolate"},
 		"of nobody":      {func(s *scene, t *Target) { t.ID = s.account.User("x").Key().ID; s.account.User("x").RemoveKey(t.ID) }, nil, "GetAccessKeyLastUsed"},
 	} {

@@ -3,7 +3,9 @@ package respond
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -66,8 +68,6 @@ type session struct {
 	iam       *iam.Client
 	skew      time.Duration // of AWS's clock, seen from this machine
 	patient   func(context.Context, func() error) error
-	// credentials are those that store may use.
-	credentials aws.CredentialsProvider
 }
 
 // opener makes a session, or says why not.
@@ -183,11 +183,36 @@ func (r *Responder) direct(ctx context.Context, how string, c aws.CredentialsPro
 
 // leaked lets the leaked key act for itself.
 func (r *Responder) leaked(k rules.Key, p place) (*session, error) {
-	s, err := r.session("the leaked key itself", selfCredentials(k), p)
-	if err == nil {
-		s.self = true
+	client, err := r.client()
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	own := *client
+	own.Transport = covered{client.Transport, k}
+	s := r.sessionBy(&own, "the leaked key itself", selfCredentials(k), p)
+	s.self = true
+	return s, nil
+}
+
+// covered keeps the key's secret out of what a server answers, for it may quote
+// what it was sent: error texts are shown and recorded.
+type covered struct {
+	next http.RoundTripper
+	key  rules.Key
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c covered) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := c.next.RoundTrip(req)
+	if err != nil || resp.StatusCode < http.StatusBadRequest {
+		return resp, err
+	}
+	body, err := io.ReadAll(resp.Body) // bounded below
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(strings.NewReader(rules.Cover(string(body), c.key.Secret, c.key.Token)))
+	return resp, nil
 }
 
 // selfCredentials are the leaked key's. It is the only place where its secret
@@ -201,12 +226,16 @@ func (r *Responder) session(how string, c aws.CredentialsProvider, p place) (*se
 	if err != nil {
 		return nil, err
 	}
+	return r.sessionBy(client, how, c, p), nil
+}
+
+func (r *Responder) sessionBy(client *http.Client, how string, c aws.CredentialsProvider, p place) *session {
 	return &session{
-		how: how, account: p.account, partition: p.partition, patient: r.patient, credentials: c,
+		how: how, account: p.account, partition: p.partition, patient: r.patient,
 		iam: iam.New(iam.Options{
 			Region: p.partition.IAM, BaseEndpoint: r.Reach.BaseEndpoint(), Credentials: c, HTTPClient: client, Retryer: aws.NopRetryer{},
 		}),
-	}, nil
+	}
 }
 
 // skewIn is how far AWS's clock is ahead of this machine's.

@@ -128,7 +128,7 @@ func said(message string, key rules.Key) string {
 	if i := strings.Index(message, "The Canonical String"); i >= 0 {
 		message = message[:i]
 	}
-	message = masked(message, key.Token, key.Secret)
+	message = rules.Cover(message, key.Token, key.Secret)
 	message = opaque.ReplaceAllStringFunc(message, func(run string) string { return strings.Repeat("*", len(run)) })
 	return awsapi.Clean(message, maxMessage)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -86,25 +85,4 @@ func (w *witness) Do(req *http.Request) (*http.Response, error) {
 	w.status, w.header = resp.StatusCode, resp.Header
 	resp.Body = io.NopCloser(bytes.NewReader(w.body))
 	return resp, nil
-}
-
-// window is how many characters of a secret in a row are too many to show.
-const window = 8
-
-// masked puts stars over every part of the secrets that a text repeats, also
-// over one that was cut.
-func masked(s string, secrets ...rules.Secret) string {
-	out := []byte(s)
-	for _, secret := range secrets {
-		t := secret.Reveal()
-		if t == "" {
-			continue
-		}
-		for i := 0; i+window <= len(s); i++ {
-			if strings.Contains(t, s[i:i+window]) {
-				copy(out[i:], strings.Repeat("*", window))
-			}
-		}
-	}
-	return string(out)
 }

@@ -48,10 +48,10 @@ func (c *Checker) investigate(ctx context.Context, l *lane, keys []rules.Key) Ve
 			q.v.State = Unknown
 			q.v.Reason = "AWS has an active key with this ID, and takes none of the secrets with the session token that it knows"
 		}
-		if left > 0 {
-			q.v.State = Unknown
-			q.v.Reason += fmt.Sprintf("; %s not tried", plural(left, "one more was", "%d more were"))
-		}
+	}
+	if left > 0 && (q.v.State == WrongSecret || q.v.State == Unknown) {
+		q.v.State = Unknown
+		q.v.Reason += fmt.Sprintf("; %s not tried", plural(left, "one more was", "%d more were"))
 	}
 	if ctx.Err() != nil && q.v.State == Unknown {
 		q.v.Reason = interrupted(ctx)
