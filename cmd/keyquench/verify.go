@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +15,8 @@ import (
 	"github.com/keyquench/keyquench/rules"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/keyquench/keyquench/internal/form"
 )
 
 const verifyHelp = `Verify asks AWS whose leaked keys are. It makes one call with each, STS's
@@ -195,7 +196,7 @@ func isTerminalReader(r io.Reader) bool {
 const maxSecret = 64 << 10
 
 // variable is what a variable can be called.
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
+var variable = form.New(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
 
 // secretFromEnv reads a variable. Its name is not repeated: somebody may have
 // given the secret itself.

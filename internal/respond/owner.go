@@ -12,6 +12,8 @@ import (
 	"github.com/keyquench/keyquench/internal/awsapi"
 	"github.com/keyquench/keyquench/internal/verify"
 	"github.com/keyquench/keyquench/rules"
+
+	"github.com/keyquench/keyquench/internal/form"
 )
 
 // kind is what sort of credential an ID names.
@@ -47,16 +49,16 @@ func (o Owner) String() string {
 }
 
 var (
-	ownedName = compiled(`^([A-Za-z0-9_+=,.@-]{1,128}?)(?:\+[0-9]+)?-at-([0-9]{12})$`)
-	ownerName = compiled(`^[A-Za-z0-9_+=,.@-]{1,128}$`)
-	oldID     = compiled(`^A[KS]IA[A-Z0-9]*[0189][A-Z0-9]*$`)
-	otherID   = compiled(`^AC[A-Z2-7]{2}[A-Z0-9]{12,124}$`)
+	ownedName = form.New(`^([A-Za-z0-9_+=,.@-]{1,128}?)(?:\+[0-9]+)?-at-([0-9]{12})$`)
+	ownerName = form.New(`^[A-Za-z0-9_+=,.@-]{1,128}$`)
+	oldID     = form.New(`^A[KS]IA[A-Z0-9]*[0189][A-Z0-9]*$`)
+	otherID   = form.New(`^AC[A-Z2-7]{2}[A-Z0-9]{12,124}$`)
 )
 
 // keyID tells whether id can be an access key's: one of today's, or one of the
 // first years, which hold digits that today's do not, and carry no account.
 func keyID(id string) bool {
-	return rules.ValidKeyID(id) || len(id) == 20 && oldID().MatchString(id)
+	return rules.ValidKeyID(id) || len(id) == 20 && oldID.MatchString(id)
 }
 
 // place is where a key is: the account, the partition, and what sort it is.
@@ -72,11 +74,11 @@ func (r *Responder) locate(ctx context.Context, t Target, partition string) (p p
 	if p.partition, err = awsapi.PartitionNamed(partition); err != nil {
 		return p, err
 	}
-	named := ownedName().FindStringSubmatch(t.ID)
+	named := ownedName.FindStringSubmatch(t.ID)
 	switch {
 	case named != nil:
 		p.kind, p.account = service, named[2]
-	case strings.HasPrefix(t.ID, "ACCA") && otherID().MatchString(t.ID):
+	case strings.HasPrefix(t.ID, "ACCA") && otherID.MatchString(t.ID):
 		p.kind = service
 	case !keyID(t.ID):
 		// It is not repeated: somebody may have given the secret itself.
@@ -131,7 +133,7 @@ func (r *Responder) askAccount(ctx context.Context, id string, p awsapi.Partitio
 	if err != nil {
 		return "", &Error{"ask for the account of " + id, hint, failure("sts:GetAccessKeyInfo", err)}
 	}
-	if account := aws.ToString(out.Account); accountNumber().MatchString(account) {
+	if account := aws.ToString(out.Account); accountNumber.MatchString(account) {
 		return account, nil
 	}
 	return "", &Error{"AWS gave no account for " + id, hint, nil}
@@ -150,7 +152,7 @@ func (s *session) owner(ctx context.Context, t Target, p place) (Owner, error) {
 	case temporary:
 		return Owner{}, &Error{"nothing tells whose session " + t.ID + " is", "give its secret and token (--secret-stdin, --token-env), or say it: --owner role/NAME or user/NAME; CloudTrail names it in the event that made it", nil}
 	case service:
-		if m := ownedName().FindStringSubmatch(t.ID); m != nil {
+		if m := ownedName.FindStringSubmatch(t.ID); m != nil {
 			return Owner{User: m[1]}, nil
 		}
 		return s.serviceOwner(ctx, t.ID)
@@ -164,7 +166,7 @@ func (s *session) owner(ctx context.Context, t Target, p place) (Owner, error) {
 		return Owner{}, failure("iam:GetAccessKeyLastUsed", err)
 	}
 	user := aws.ToString(out.UserName)
-	if !ownerName().MatchString(user) {
+	if !ownerName.MatchString(user) {
 		return Owner{}, &Error{"IAM names no user for " + t.ID, "it may be root's: verify it with its secret, and use --self", nil}
 	}
 	return Owner{User: user}, nil
@@ -174,7 +176,7 @@ func (s *session) owner(ctx context.Context, t Target, p place) (Owner, error) {
 func givenOwner(text string) (Owner, error) {
 	what, name, _ := strings.Cut(text, "/")
 	switch {
-	case !ownerName().MatchString(name):
+	case !ownerName.MatchString(name):
 	case what == "user":
 		return Owner{User: name}, nil
 	case what == "role":
@@ -204,7 +206,7 @@ func ownerOf(v verify.Verdict) (Owner, bool) {
 	default:
 		return o, false
 	}
-	return o, o.Root || ownerName().MatchString(o.User+o.Role)
+	return o, o.Root || ownerName.MatchString(o.User+o.Role)
 }
 
 // errNoOwner: no user has the credential.

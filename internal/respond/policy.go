@@ -3,10 +3,10 @@ package respond
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/keyquench/keyquench/internal/form"
 )
 
 // Mode is the most that may be done. The empty mode leaves it to the person who
@@ -37,7 +37,7 @@ type Policy struct {
 	Protect []string
 }
 
-var accountNumber = compiled(`^[0-9]{12}$`)
+var accountNumber = form.New(`^[0-9]{12}$`)
 
 // Check tells whether a policy makes sense.
 func (p Policy) Check() error {
@@ -45,7 +45,7 @@ func (p Policy) Check() error {
 		return fmt.Errorf("mode %q is not known: there are report, deactivate, rotate, isolate", p.Mode)
 	}
 	for _, a := range p.Accounts {
-		if !accountNumber().MatchString(a) {
+		if !accountNumber.MatchString(a) {
 			return fmt.Errorf("account %q is no account number: 12 digits", a)
 		}
 	}
@@ -88,9 +88,3 @@ func (p Policy) protected(o Owner) bool {
 
 // flat makes * match slashes too: in an ARN they separate nothing.
 func flat(s string) string { return strings.ReplaceAll(s, "/", "\x01") }
-
-// compiled makes an expression when it is first asked for: the program starts
-// often, and seldom needs these.
-func compiled(text string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
-}

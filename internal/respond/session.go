@@ -16,6 +16,8 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"github.com/keyquench/keyquench/internal/awsapi"
 	"github.com/keyquench/keyquench/rules"
+
+	"github.com/keyquench/keyquench/internal/form"
 )
 
 // Actors are those who may act, in the order in which they are tried: the role,
@@ -36,15 +38,15 @@ type Actors struct {
 }
 
 var (
-	roleName   = compiled(`^(/?([A-Za-z0-9_+=,.@-]+/)*)[A-Za-z0-9_+=,.@-]{1,64}$`)
-	externalID = compiled(`^[A-Za-z0-9_+=,.@:/-]+$`)
+	roleName   = form.New(`^(/?([A-Za-z0-9_+=,.@-]+/)*)[A-Za-z0-9_+=,.@-]{1,64}$`)
+	externalID = form.New(`^[A-Za-z0-9_+=,.@:/-]+$`)
 )
 
 func (a Actors) check() error {
-	if a.Role != "" && !roleName().MatchString(a.Role) {
+	if a.Role != "" && !roleName.MatchString(a.Role) {
 		return fmt.Errorf("role %q is no role's name: the name alone, with its path if it has one", a.Role)
 	}
-	if a.ExternalID != "" && (len(a.ExternalID) < 2 || len(a.ExternalID) > 1224 || !externalID().MatchString(a.ExternalID)) {
+	if a.ExternalID != "" && (len(a.ExternalID) < 2 || len(a.ExternalID) > 1224 || !externalID.MatchString(a.ExternalID)) {
 		return fmt.Errorf("external ID: want 2 to 1224 letters, digits or any of _+=,.@:/-")
 	}
 	return nil

@@ -10,10 +10,10 @@ package setup
 import (
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/keyquench/keyquench/internal/form"
 )
 
 // DefaultRole is the name of the role where nobody chose another.
@@ -92,17 +92,11 @@ func (e *Error) Hint() string { return e.try }
 var (
 	// IAM's own alphabets, in ASCII. None has a quote, a space, a backslash, a
 	// dollar sign or a brace.
-	roleName   = compiled(`^[A-Za-z0-9_+=,.@-]{1,64}$`)
-	externalID = compiled(`^[A-Za-z0-9_+=,.@:/-]+$`)
-	account    = compiled(`^[0-9]{12}$`)
-	principal  = compiled(`^arn:(aws(?:-[a-z]+)*):iam::[0-9]{12}:(?:root|(?:user|role)/(?:[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64})$`)
+	roleName   = form.New(`^[A-Za-z0-9_+=,.@-]{1,64}$`)
+	externalID = form.New(`^[A-Za-z0-9_+=,.@:/-]+$`)
+	account    = form.New(`^[0-9]{12}$`)
+	principal  = form.New(`^arn:(aws(?:-[a-z]+)*):iam::[0-9]{12}:(?:root|(?:user|role)/(?:[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64})$`)
 )
-
-// compiled makes an expression when it is first asked for: the program starts
-// often, and seldom needs these.
-func compiled(text string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
-}
 
 const (
 	// maxPrincipal is the length of the longest path and name with all around them.
@@ -144,13 +138,13 @@ func (o *Options) Check() error {
 	switch {
 	case o.Mode != "" && !slices.Contains(Modes(), o.Mode):
 		return &Error{fmt.Sprintf("mode %q is not known", o.Mode), "one of: " + strings.Join(Modes(), ", ")}
-	case o.Role != "" && !roleName().MatchString(o.Role):
+	case o.Role != "" && !roleName.MatchString(o.Role):
 		return &Error{fmt.Sprintf("%q cannot be the name of a role", o.Role), "up to 64 letters, digits and _+=,.@-; without a path"}
-	case o.ExternalID != "" && (len(o.ExternalID) < minExternalID || len(o.ExternalID) > maxExternalID || !externalID().MatchString(o.ExternalID)):
+	case o.ExternalID != "" && (len(o.ExternalID) < minExternalID || len(o.ExternalID) > maxExternalID || !externalID.MatchString(o.ExternalID)):
 		return &Error{"the external ID cannot be one", "2 to 1224 letters, digits and _+=,.@:/-"}
 	}
 	for i, a := range o.Accounts {
-		if !account().MatchString(a) {
+		if !account.MatchString(a) {
 			return &Error{fmt.Sprintf("%q is no account number", a), "12 digits, as 123456789012"}
 		}
 		if slices.Contains(o.Accounts[:i], a) {
@@ -167,7 +161,7 @@ func (o *Options) checkOperator() error {
 		return nil
 	case strings.Contains(o.Operator, ":assumed-role/"):
 		return &Error{"the operator's ARN is that of a session, which ends", "the role's own: arn:aws:iam::ACCOUNT:role/NAME"}
-	case len(o.Operator) > maxPrincipal || !principal().MatchString(o.Operator):
+	case len(o.Operator) > maxPrincipal || !principal.MatchString(o.Operator):
 		return &Error{fmt.Sprintf("%.100q is no ARN of a user, a role or an account", o.Operator), try}
 	case regions[o.partition()] == "":
 		return &Error{fmt.Sprintf("partition %q is not known", o.partition()), try}
@@ -178,7 +172,7 @@ func (o *Options) checkOperator() error {
 // partition is the one the operator lives in, which is that of the accounts: no
 // role can be taken across.
 func (o *Options) partition() string {
-	if m := principal().FindStringSubmatch(o.Operator); m != nil {
+	if m := principal.FindStringSubmatch(o.Operator); m != nil {
 		return m[1]
 	}
 	return "aws"

@@ -4,13 +4,13 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/keyquench/keyquench/internal/awsapi"
+	"github.com/keyquench/keyquench/internal/form"
 	"github.com/keyquench/keyquench/rules"
 )
 
@@ -97,9 +97,9 @@ func (a *Answer) read(w *witness, out *sts.GetCallerIdentityOutput, err error, k
 	}
 	a.Status = w.status
 	a.RequestID, _ = awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
-	form, ok := w.form("GetCallerIdentityResponse")
+	outside, ok := w.envelope("GetCallerIdentityResponse")
 	if a.RequestID == "" {
-		a.RequestID = form.Metadata
+		a.RequestID = outside.Metadata
 	}
 	a.RequestID = awsapi.Clean(a.RequestID, 64)
 	if !ok || a.RequestID == "" || a.Status != http.StatusOK {
@@ -115,7 +115,7 @@ func (a *Answer) readFailure(w *witness, f awsapi.Failure, key rules.Key) {
 		a.Message = said(f.Message, key)
 		return
 	}
-	if _, ok := w.form("ErrorResponse"); !ok || f.Code == "" || f.RequestID == "" || f.Status < http.StatusBadRequest {
+	if _, ok := w.envelope("ErrorResponse"); !ok || f.Code == "" || f.RequestID == "" || f.Status < http.StatusBadRequest {
 		a.Message = fmt.Sprintf("HTTP %d, and the answer does not have AWS's form", f.Status)
 		return
 	}
@@ -134,11 +134,11 @@ func said(message string, key rules.Key) string {
 }
 
 // opaque is what may be a secret of somebody else: no text for people has it.
-var opaque = regexp.MustCompile(`[A-Za-z0-9/+=]{32,}`)
+var opaque = form.New(`[A-Za-z0-9/+=]{32,}`)
 
 // identity is what an ARN may be, as AWS documents it: names of users and
 // sessions, and paths of any printable character.
-var identity = regexp.MustCompile(`^arn:(aws[a-z-]{0,20}):(iam|sts)::([0-9]{12}):(root|user/[!-~]{1,600}|assumed-role/[!-~]{1,600}/[!-~]{1,200}|federated-user/[!-~]{1,200})$`)
+var identity = form.New(`^arn:(aws[a-z-]{0,20}):(iam|sts)::([0-9]{12}):(root|user/[!-~]{1,600}|assumed-role/[!-~]{1,600}/[!-~]{1,200}|federated-user/[!-~]{1,200})$`)
 
 // identify believes an identity only if it is well formed, of the partition that
 // was asked, and of the account that the key ID names.
@@ -186,14 +186,14 @@ func text(s *string) string {
 	return *s
 }
 
-// form is the outside of an answer of STS.
-type form struct {
+// envelope is the outside of an answer of STS.
+type envelope struct {
 	XMLName  xml.Name
 	Metadata string `xml:"ResponseMetadata>RequestId"`
 }
 
-// form reads the outside of the answer; ok tells whether it is XML that begins with root.
-func (w *witness) form(root string) (f form, ok bool) {
+// envelope reads the outside of the answer; ok tells whether it is XML that begins with root.
+func (w *witness) envelope(root string) (f envelope, ok bool) {
 	err := xml.Unmarshal(w.body, &f)
 	return f, err == nil && f.XMLName.Local == root
 }

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/google/go-github/v60/github"
 
 	"github.com/keyquench/keyquench/rules"
+
+	"github.com/keyquench/keyquench/internal/form"
 )
 
 // gitHub puts the pair into two secrets of GitHub Actions: of a repository, of one
@@ -47,9 +48,9 @@ type gitHubSecret struct {
 }
 
 var (
-	ownerForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
-	repoForm  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
-	nameForm  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
+	ownerForm = form.New(`^[A-Za-z0-9_-]{1,100}$`)
+	repoForm  = form.New(`^[A-Za-z0-9._-]{1,100}$`)
+	nameForm  = form.New(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
 )
 
 func parseGitHub(spec, rest string, o Options) (Store, error) {

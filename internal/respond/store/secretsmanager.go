@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,12 +15,14 @@ import (
 
 	"github.com/keyquench/keyquench/internal/awsapi"
 	"github.com/keyquench/keyquench/rules"
+
+	"github.com/keyquench/keyquench/internal/form"
 )
 
 var (
 	// regionForm keeps a region fit to become a part of a host name.
-	regionForm = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]{1,12}){1,3}-[0-9]{1,2}$`)
-	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	regionForm = form.New(`^[a-z]{2,5}(-[a-z]{1,12}){1,3}-[0-9]{1,2}$`)
+	secretName = form.New(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
 )
 
 // Stages of a secret's versions that AWS gives a meaning to.

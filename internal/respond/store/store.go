@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -23,6 +22,8 @@ import (
 
 	"github.com/keyquench/keyquench/internal/awsapi"
 	"github.com/keyquench/keyquench/rules"
+
+	"github.com/keyquench/keyquench/internal/form"
 )
 
 // Store is a place for a key pair. Its methods are called by one goroutine, in
@@ -149,8 +150,8 @@ func twoNames(list string) (names [2]string, ok bool) {
 // What a pair consists of. It comes from a server's answer and goes into files,
 // so nothing that has a meaning in any of them may be in it.
 var (
-	idForm     = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
-	secretForm = regexp.MustCompile(`^[A-Za-z0-9/+=]{16,128}$`)
+	idForm     = form.New(`^[A-Z0-9]{16,128}$`)
+	secretForm = form.New(`^[A-Za-z0-9/+=]{16,128}$`)
 )
 
 // checkPair tells whether key is a pair that can be put anywhere.
