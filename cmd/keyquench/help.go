@@ -5,17 +5,20 @@ every branch, in commits that were amended or deleted and are still in the objec
 store, in messages and tags, in the stash, in the index and in the files as they
 lie there.
 
-A key of yours has leaked? First deactivate it in IAM:
+A key of yours has leaked? First turn it off, by keyquench or by hand:
 
+  keyquench kill AKIA... --account NUMBER
   aws iam update-access-key --status Inactive --access-key-id AKIA... --user-name USER
 
-Then find everything that leaked with it:
+Then find everything that leaked with it, and which of it still works:
 
-  keyquench scan
+  keyquench scan --verify
 
-keyquench reads only. It opens no network connection, changes no repository, and
-believes nothing that the repository's configuration says. It runs no program,
-but for git where --staged meets an index that only a newer git can read.
+keyquench changes no repository, and believes nothing that the repository's
+configuration says. It runs no program, but for git where --staged meets an index
+that only a newer git can read. Scanning opens no network connection: only
+--verify, verify and doctor ask AWS, and only kill, rotate, isolate and undo change
+something there, in accounts that you listed.
 
 Exit codes
   0  clean: everything was read, and nothing was found
@@ -83,7 +86,7 @@ which commit brought it in, and whether it is still in HEAD. A key ID is no secr
 and is shown in full. The secret is shown by its first four characters.
 
 Progress, the summary and errors go to standard error. The state of a key is
-"unknown": keyquench scan asks nobody. A key of an account that is known for
+"unknown" without --verify, which asks AWS. A key of an account that is known for
 tripwires is called a canary.
 
 With --format json, each line of the output is an object: a "finding" for each

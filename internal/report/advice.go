@@ -65,7 +65,10 @@ func (t *tally) steps(scope Scope) (steps []step) {
 	say := func(lines ...string) { steps = append(steps, step{lines: lines}) }
 	if t.lasting > 0 {
 		steps = append(steps, step{
-			[]string{"Deactivate the key in IAM, before anything else and without waiting for a review:"}, t.deactivate(),
+			[]string{
+				"Deactivate the key in IAM, before anything else and without waiting for a review",
+				"(keyquench kill " + t.key() + " does it, with a record and a way back):",
+			}, t.deactivate(),
 		})
 	}
 	if t.temporary {
@@ -113,11 +116,14 @@ func (t *tally) beforeCommit() []step {
 }
 
 // deactivate is the command for the key, if there is but one.
-func (t *tally) deactivate() string {
+func (t *tally) deactivate() string { return deactivate(t.key()) }
+
+// key is the ID of the one key that lasts, or what stands for several.
+func (t *tally) key() string {
 	if t.lasting > 1 {
-		return deactivate("KEY-ID")
+		return "KEY-ID"
 	}
-	return deactivate(t.first)
+	return Clean(t.first)
 }
 
 func deactivate(keyID string) string {
