@@ -27,6 +27,7 @@ type scanFlags struct {
 	sinceGiven, rangeGiven, outGiven bool
 
 	verify bool
+	ledger string
 	aws    awsFlags
 
 	set   *rules.Set // nil for the built-in rules
@@ -45,6 +46,7 @@ func (f *scanFlags) add(s *pflag.FlagSet) {
 	s.BoolVar(&f.quiet, "quiet", false, "write findings and errors only: no progress, no summary, no advice")
 	f.addManner(s)
 	s.BoolVar(&f.verify, "verify", false, "ask AWS whose each key is: makes a read-only call with it")
+	addLedgerFlag(s, &f.ledger)
 	f.aws.add(s)
 	s.SortFlags = false
 }

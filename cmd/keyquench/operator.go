@@ -91,10 +91,6 @@ func load(ctx context.Context, options []func(*awsconfig.LoadOptions) error) (_ 
 	return c.Credentials, nil
 }
 
-// kindVerdict is the ledger's entry for a key that keyquench found, and AWS calls
-// live.
-const kindVerdict = "verdict"
-
 // plan makes the plan of a deed.
 func (p *program) plan(ctx context.Context, r *respond.Responder, f *respondFlags, d respond.Deed, t respond.Target) (*respond.Plan, error) {
 	if d == respond.Undo {
@@ -115,8 +111,8 @@ func (p *program) plan(ctx context.Context, r *respond.Responder, f *respondFlag
 	return r.Plan(ctx, d, t, args, f.partition())
 }
 
-// known tells whether keyquench found the key before: scan --verify writes that
-// into the ledger.
+// known tells whether keyquench found the key before: scan --verify and
+// verify write live ones into the ledger.
 func (p *program) known(ctx context.Context, l respond.Record, t respond.Target) (bool, error) {
 	for e, err := range l.Entries(ctx, ledger.Filter{KeyID: t.ID}) {
 		if err != nil {

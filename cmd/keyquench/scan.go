@@ -45,6 +45,9 @@ func (p *program) onTarget(c *cobra.Command, args []string, f *scanFlags, do fun
 	if err != nil {
 		return err
 	}
+	if f.ledger, err = p.recordPath(c.Flags()); err != nil {
+		return err
+	}
 	path, given := ".", len(args) == 1
 	if given {
 		path = args[0]

@@ -60,6 +60,7 @@ type verifyFlags struct {
 	key                  keyFlags
 	quiet                bool
 	aws                  awsFlags
+	ledger               string
 }
 
 func (p *program) verifyCommand() *cobra.Command {
@@ -69,7 +70,12 @@ func (p *program) verifyCommand() *cobra.Command {
 		Short:   "ask AWS whose keys are, and whether they are live",
 		Long:    verifyHelp,
 		Example: verifyExamples,
-		RunE:    func(c *cobra.Command, args []string) error { return p.verify(c.Context(), args, &f) },
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if f.ledger, err = p.recordPath(c.Flags()); err != nil {
+				return err
+			}
+			return p.verify(c.Context(), args, &f)
+		},
 	}
 	s := c.Flags()
 	s.StringVar(&f.keyID, "key-id", "", "ask about the key `ID`")
@@ -78,6 +84,7 @@ func (p *program) verifyCommand() *cobra.Command {
 	s.BoolVar(&f.quiet, "quiet", false, "write verdicts and errors only")
 	s.StringVar(&f.color, "color", "auto", "colour the text: `auto|always|never`; auto obeys NO_COLOR")
 	f.aws.add(s)
+	addLedgerFlag(s, &f.ledger)
 	s.SortFlags = false
 	return c
 }
@@ -102,6 +109,7 @@ func (p *program) verify(ctx context.Context, args []string, f *verifyFlags) err
 		return err
 	}
 	verdicts := append(c.CheckAll(ctx, q.groups), q.unasked...)
+	p.recordLive(ctx, f.ledger, verdicts)
 	o := report.Options{Color: p.colored(p.out, f.color)}
 	if err := report.Verdicts(p.out, f.format, verdicts, o); err != nil {
 		return fmt.Errorf("write verdicts: %w", err)

@@ -18,6 +18,7 @@ type asking struct {
 	kept    []scanner.Finding
 	found   map[string]*verify.Verdict // by key ID, or by fingerprint
 	list    []verify.Verdict
+	ledger  string // the file into which live keys are written
 }
 
 // asking is nil without --verify.
@@ -29,7 +30,7 @@ func (p *program) asking(f *scanFlags) (*asking, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &asking{p: p, checker: c, found: map[string]*verify.Verdict{}}, nil
+	return &asking{p: p, checker: c, found: map[string]*verify.Verdict{}, ledger: f.ledger}, nil
 }
 
 func (a *asking) keep(f scanner.Finding) {
@@ -49,6 +50,7 @@ func (a *asking) ask(ctx context.Context) {
 	}
 	q.spread()
 	a.list = a.checker.CheckAll(ctx, q.groups)
+	a.p.recordLive(ctx, a.ledger, a.list)
 	for i := range a.list {
 		a.found[q.groups[i][0].ID] = &a.list[i]
 	}

@@ -63,7 +63,7 @@ func TestVerifyExitCodes(t *testing.T) {
 		{"the right one among wrong", []rules.Key{{ID: on.ID, Secret: bad.Secret}, on}, exitLeaks, []string{"LIVE"}, ""},
 		{"all", []rules.Key{late, off, bad, canary}, exitClean, nil, ""},
 	} {
-		code, out, errOut := clocked(t.Context(), aws, nil, findingsOf(tt.keys...), "verify", "-")
+		code, out, errOut := clocked(t.Context(), aws, nil, findingsOf(tt.keys...), "verify", "--ledger", filepath.Join(t.TempDir(), "l.db"), "-")
 		if code != tt.code || !strings.Contains(errOut, tt.told) || tt.told == "" && strings.Contains(errOut, "keyquench: ") {
 			t.Errorf("%s: exit code %d, want %d; standard error %q", tt.name, code, tt.code, errOut)
 		}
