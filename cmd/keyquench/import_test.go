@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"internal/incident":      {"internal/respond", "internal/verify"},
 	"internal/respond":       {"internal/verify", "internal/ledger", "internal/respond/store"},
 	"internal/respond/store": {"rules", "internal/awsapi", "internal/form"},
-	"internal/verify":        {"rules", "internal/awsapi"},
+	"internal/verify":        {"rules", "internal/awsapi", "internal/form"},
 	"internal/awsapi":        nil,
 	"internal/ignore":        nil,
 	"internal/org":           nil,
