@@ -291,3 +291,65 @@ func TestKillServiceCredential(t *testing.T) {
 		}
 	}
 }
+
+// An ID of the old kind carries no account: AWS is asked for it.
+func TestKillOldKey(t *testing.T) {
+	s := newScene(t)
+	old := s.user.OldKey()
+	out, err := s.do(Kill, Target{ID: old.ID, Key: old}, Arguments{})
+	if err != nil || out.State != Dead || s.status(old.ID) != inactive {
+		t.Errorf("kill of a key of the old kind = %+v, %v", out, err)
+	}
+	s.options.Policy.Accounts = []string{central}
+	if _, err := s.do(Kill, Target{ID: old.ID}, Arguments{}); !errors.Is(err, ErrNotListed) {
+		t.Errorf("kill in an account that AWS named and nobody listed = %v", err)
+	}
+}
+
+// Everything is done in the key's own partition.
+func TestKillInAnotherPartition(t *testing.T) {
+	s := newScene(t)
+	const number = "333344445555"
+	away := s.aws.Account("aws-cn", number)
+	user := away.User("deploy")
+	key := user.Key()
+	admin := away.User("admin")
+	admin.Allow("iam:*", "sts:*")
+	s.options.Policy.Accounts = []string{number}
+	s.options.Actors = Actors{Profile: "cn", ProfileCredentials: static(admin.Key())}
+	target := Target{ID: key.ID, Key: key, Verdict: s.options.Checker.Check(context.Background(), key)}
+	out, err := s.do(Kill, target, Arguments{})
+	if err != nil || out.State != Dead || user.Keys()[0].Active {
+		t.Errorf("kill in aws-cn = %+v, %v", out, err)
+	}
+}
+
+// A session of a user is stopped by what stops the user.
+func TestIsolateSessionOfUser(t *testing.T) {
+	s := newScene(t)
+	s.user.Allow("iam:ListUsers")
+	session := s.user.Session(time.Hour)
+	target := Target{ID: session.ID, Key: session, Verdict: s.options.Checker.Check(context.Background(), session)}
+	out, err := s.do(Isolate, target, Arguments{})
+	if err != nil || out.State != Isolated || s.status(s.key.ID) != inactive || s.user.Policies()[isolateName] == "" {
+		t.Errorf("isolate = %+v, %v", out, err)
+	}
+	federated := s.user.Federate("guest", time.Hour, "")
+	target = Target{ID: federated.ID, Key: federated, Verdict: s.options.Checker.Check(context.Background(), federated)}
+	if _, err := s.do(Isolate, target, Arguments{}); err == nil || !strings.Contains(hintOf(err, ""), "user/NAME") {
+		t.Errorf("isolate of a federated session = %v (%s)", err, hintOf(err, ""))
+	}
+}
+
+// A machine with a wrong clock can still turn a key off.
+func TestKillWithAWrongClock(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		s := newScene(t)
+		s.aws.Clock().Advance(by)
+		s.options.Now = time.Now
+		out, err := s.do(Kill, Target{ID: s.key.ID, Key: s.key}, Arguments{})
+		if err != nil || s.status(s.key.ID) != inactive {
+			t.Errorf("AWS's clock off by %v: kill = %+v, %v", by, out, err)
+		}
+	}
+}
