@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keyquench/keyquench/internal/awstest"
+	"github.com/keyquench/keyquench/rules"
 )
 
 // journey is a deed as the tests of faults do it again and again.
@@ -65,6 +66,45 @@ func journeys() []journey {
 			},
 			[]State{"", Unchanged, Partly, Isolated},
 		},
+		undoJourney(),
+	}
+}
+
+// undoJourney isolates a user without faults, and puts it back with them.
+func undoJourney() journey {
+	var id, was string
+	return journey{
+		"undo", func(s *scene) {
+			s.user.Key()
+			s.user.SetPassword()
+			s.user.ServiceCredential(awstest.CodeCommit)
+			was = world(s)
+			out, err := s.do(Isolate, Target{ID: s.key.ID}, Arguments{})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			id = out.Case
+			s.aws.ForgetCalls()
+		},
+		func(s *scene, _ *shelf) (Outcome, error) {
+			ctx := s.context
+			if ctx == nil {
+				ctx = context.Background()
+			}
+			r := s.responder()
+			p, err := r.PlanUndo(ctx, id, Target{}, Arguments{Password: func(string, rules.Secret) error { return nil }})
+			if err != nil {
+				return Outcome{}, err
+			}
+			return r.Apply(ctx, p, Consent{Yes: true})
+		},
+		func(s *scene, _ *shelf) string {
+			if got := world(s); got != was {
+				return got + "\nbefore: " + was
+			}
+			return ""
+		},
+		[]State{"", Unchanged, Partly},
 	}
 }
 
