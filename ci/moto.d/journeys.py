@@ -180,6 +180,7 @@ def kill_is_refused(j, w):
     key = fresh(w, "kill-wrong-role")
     j.refused("kill", key.id, *j.flags("--role", "nobody"), error=Moto.WRONG_ROLE)
     j.refused("kill", key.id, *j.flags(), error="it belongs to account " + HOME)
+    j.refused("kill", key.id, *j.by_role("--owner", "user/admin"), error="belongs to user kill-wrong-role, not to user admin")
     j.refused("kill", key.id, *j.by_role(), error="find your AWS credentials", env={})
     expect(w.keys(key.user), {key.id: "Active"}, "keys")
     w.iam.delete_access_key(UserName=key.user, AccessKeyId=key.id)
@@ -276,8 +277,8 @@ def rotate_with_two_keys(j, w):
 def rotate_into_nothing(j, w):
     """A store that is not there: all is as it was."""
     key = fresh(w, "rotate-nothing")
-    for place in ("secretsmanager:not/there", "file:no/such/folder/pair.json"):
-        j.deed("rotate", key.id, *j.by_role("--store", place), code=3, error="keyquench: try: ")
+    for place, step in (("secretsmanager:not/there", "try: make it first"), ("file:no/such/folder/pair.json", "keyquench: try: ")):
+        j.refused("rotate", key.id, *j.by_role("--store", place), error=step)
         expect(w.keys(key.user), {key.id: "Active"}, f"keys after {place}")
     expect(j.run("ledger", "list", "--ledger", str(j.ledger), "--format", "json")[0], "", "cases")
 
@@ -345,9 +346,12 @@ def written(world, directory):
 
 
 def main(keyquench, server, directory):
+    for name in [v for v in os.environ if v.startswith("AWS_")]:
+        del os.environ[name]  # boto3 would follow it
     directory = pathlib.Path(directory)
     world = World(server, directory)
     try:
+        world.build()
         # They wait for answers, not for the processor.
         with ThreadPoolExecutor(8) as pool:
             ends = list(pool.map(lambda f: travel(f, world, keyquench, directory), JOURNEYS))

@@ -48,7 +48,10 @@ class World:
         self.log = directory / "moto.log"
         self.secrets = set()
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([server, "-H", "127.0.0.1", "-p", "0"], stdout=log, stderr=log)
+            # Alone, so that no variable of this machine tells it what to be.
+            self.process = subprocess.Popen([server, "-H", "127.0.0.1", "-p", "0"], stdout=log, stderr=log, env={"PATH": os.environ["PATH"]})
+
+    def build(self):
         self.url = self.address()
         setup = {a: self.client("iam", Key(None, "setup", "setup"), account=a) for a in (HOME, ACCOUNT, UNLISTED)}
         self.operator = self.user(setup[HOME], "oncall", policy("Allow", "sts:*", "secretsmanager:*", "ssm:*"))

@@ -101,6 +101,7 @@ func (p *Plan) offSteps(ctx context.Context, s *session, user string) error {
 	if err != nil {
 		return err
 	}
+	p.confirm(keys)
 	for _, k := range keys {
 		if k.Status == active {
 			p.Steps = append(p.Steps, keyStep(user, k.ID, inactive, k.Status))

@@ -26,8 +26,12 @@ func (r *Responder) planKill(ctx context.Context, p *Plan, s *session) (err erro
 	if err != nil {
 		return err
 	}
+	p.confirm(keys)
 	switch status := statusOf(keys, p.KeyID); status {
 	case deleted:
+		if p.Owner.Claimed {
+			return notOf(p)
+		}
 		p.Notes = append(p.Notes, fmt.Sprintf("%s has no key %s any more: it was deleted", p.Owner, p.KeyID))
 	case inactive:
 		p.Notes = append(p.Notes, "the key is inactive already")
@@ -67,12 +71,28 @@ func (p *Plan) killCredential(ctx context.Context, s *session) error {
 		}
 	}
 	switch {
+	case !found && p.Owner.Claimed:
+		return notOf(p)
 	case !found:
 		p.Notes = append(p.Notes, fmt.Sprintf("%s has no credential %s any more: it was deleted", p.Owner, p.KeyID))
 	case p.Nothing():
 		p.Notes = append(p.Notes, "the credential is off already")
 	}
 	return nil
+}
+
+// confirm drops the doubt in whose key it is, if it is among the owner's.
+func (p *Plan) confirm(keys []KeyState) {
+	p.Owner.Claimed = p.Owner.Claimed && statusOf(keys, p.KeyID) == deleted
+}
+
+// notOf is that the one whom the operator named does not have the key. Who has it
+// is not known then, so it is not called deleted.
+func notOf(p *Plan) error {
+	return &Error{
+		fmt.Sprintf("%s has no key %s, and AWS does not say whose it is: it may be somebody else's, and live", p.Owner, p.KeyID),
+		"look at --owner; or verify the key with its secret (keyquench verify), which tells whose it is", nil,
+	}
 }
 
 // rootOnly says what root alone can do.

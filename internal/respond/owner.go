@@ -33,6 +33,8 @@ type Owner struct {
 	ARN  string `json:"arn,omitempty"`
 	// Linked: the role belongs to a service of AWS and cannot be changed.
 	Linked bool `json:"linked,omitempty"`
+	// Claimed: the operator says so, and AWS did not.
+	Claimed bool `json:"claimed,omitempty"`
 }
 
 // String names the owner.
@@ -66,6 +68,8 @@ type place struct {
 	kind      kind
 	account   string
 	partition awsapi.Partition
+	// assumed: it is the one account that is listed, since nobody could be asked.
+	assumed bool
 }
 
 // locate finds a key's account: from the ID, from what AWS said of it, or by
@@ -98,12 +102,12 @@ func (r *Responder) locate(ctx context.Context, t Target, partition string) (p p
 		p.account = v.Account
 	}
 	if p.account == "" && p.kind != service {
-		if p.account, err = r.askAccount(ctx, t.ID, p.partition); err != nil {
+		if p.account, err = r.askAccount(ctx, t.ID, p.partition); err != nil && (ctx.Err() != nil || len(r.Policy.Accounts) != 1) {
 			return p, err
 		}
 	}
 	if p.account == "" && len(r.Policy.Accounts) == 1 {
-		p.account = r.Policy.Accounts[0] // IAM says there whether it has it
+		p.account, p.assumed = r.Policy.Accounts[0], true // IAM says there whether it has it
 	}
 	if p.account == "" {
 		return p, &Error{"nothing tells the account of " + t.ID, "list that account alone (--account), or name the credential as NAME-at-ACCOUNT", nil}
@@ -139,12 +143,28 @@ func (r *Responder) askAccount(ctx context.Context, id string, p awsapi.Partitio
 	return "", &Error{"AWS gave no account for " + id, hint, nil}
 }
 
-// owner finds whose key it is: from what STS said, from the operator, or by
-// asking IAM who it belongs to.
+// owner finds whose key it is. What the operator says counts where AWS says
+// nothing, and is not believed against it.
 func (s *session) owner(ctx context.Context, t Target, p place) (Owner, error) {
-	if t.Owner != "" {
-		return givenOwner(t.Owner)
+	told, err := s.toldOwner(ctx, t, p)
+	if t.Owner == "" || ctx.Err() != nil {
+		return told, err
 	}
+	given, wrong := givenOwner(t.Owner)
+	switch {
+	case wrong != nil:
+		return given, wrong
+	case err != nil:
+		given.Claimed = true
+		return given, nil
+	case given.User != told.User || given.Role != told.Role:
+		return Owner{}, &Error{fmt.Sprintf("%s belongs to %s, not to %s", t.ID, told, given), "leave out --owner", nil}
+	}
+	return told, nil
+}
+
+// toldOwner is from what STS said, from the name of the credential, or from IAM.
+func (s *session) toldOwner(ctx context.Context, t Target, p place) (Owner, error) {
 	if o, ok := ownerOf(t.Verdict); ok {
 		return o, nil
 	}

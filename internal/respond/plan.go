@@ -110,6 +110,9 @@ func (r *Responder) Plan(ctx context.Context, d Deed, t Target, args Arguments, 
 	if err := r.findSession(ctx, p, steps); err != nil {
 		return nil, err
 	}
+	if p.Owner.Claimed {
+		p.Notes = append(p.Notes, "that it belongs to "+p.Owner.String()+" is what --owner says, and not AWS")
+	}
 	p.Protected = r.Policy.protected(p.Owner)
 	return p, nil
 }

@@ -93,7 +93,7 @@ func (r *Responder) openers(t Target, p place) (list []opener) {
 		const how = "your own credentials"
 		list = append(list, opener{how, func(ctx context.Context) (*session, error) { return r.direct(ctx, how, a.Operator, p) }})
 	}
-	if a.Self && !t.Key.Secret.IsZero() {
+	if a.Self && !t.Key.Secret.IsZero() && !p.assumed { // it cannot look in which account it is
 		list = append(list, opener{"the leaked key itself", func(context.Context) (*session, error) { return r.leaked(t.Key, p) }})
 	}
 	return list
