@@ -1,6 +1,9 @@
 package rules
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 const (
 	keyIDLen = 20
@@ -25,6 +28,28 @@ func Account(keyID string) (account string, ok bool) {
 func ValidKeyID(id string) bool {
 	_, _, valid := decodeAccount(id)
 	return valid
+}
+
+// AnyKeyID tells whether id can be an access key ID: one of today's, or one of the
+// first years, which hold digits that today's do not and carry no account. An ID
+// all in today's characters that is not valid names an account that cannot be.
+func AnyKeyID(id string) bool {
+	if ValidKeyID(id) {
+		return true
+	}
+	if len(id) != keyIDLen || !strings.HasPrefix(id, "AKIA") && !strings.HasPrefix(id, "ASIA") {
+		return false
+	}
+	old := false
+	for i := 4; i < keyIDLen; i++ {
+		switch c := id[i]; {
+		case c == '0' || c == '1' || c == '8' || c == '9':
+			old = true
+		case base32Value(c) < 0:
+			return false
+		}
+	}
+	return old
 }
 
 // Canary tells who planted a key, when its account is known for tripwires. A

@@ -83,6 +83,10 @@ type Failure struct {
 	Header    http.Header
 }
 
+// strange is said of answers that AWS does not give. What the SDK says of them is
+// about its own parser.
+const strange = "the answer does not have AWS's form"
+
 // maxMessage bounds the text of an error.
 const maxMessage = 300
 
@@ -96,6 +100,13 @@ func Failed(err error) (f Failure) {
 			f.Code = Clean(code, 64)
 		}
 		f.Message = Clean(api.ErrorMessage(), maxMessage)
+		if f.Code == "" {
+			f.Message = strange
+		}
+		return f
+	}
+	if f.Status != 0 {
+		f.Message = strange
 		return f
 	}
 	cause := err
@@ -185,6 +196,8 @@ func (f Failure) String() string {
 		return "no answer: " + f.Message
 	case f.Code == "":
 		return fmt.Sprintf("HTTP %d: %s", f.Status, f.Message)
+	case f.Message == "":
+		return f.Code
 	}
 	return f.Code + ": " + f.Message
 }

@@ -25,7 +25,9 @@ func WritePlan(w io.Writer, p *respond.Plan) error {
 	for _, passed := range p.Passed {
 		fmt.Fprintf(&b, "  not by %s\n", Safe(passed))
 	}
-	fmt.Fprintf(&b, "  by %s\n", Safe(p.Actor))
+	if p.Actor != "" {
+		fmt.Fprintf(&b, "  by %s\n", Safe(p.Actor))
+	}
 	if p.Nothing() {
 		b.WriteString("  nothing to change\n")
 	}

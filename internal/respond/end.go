@@ -29,7 +29,7 @@ func (a *run) end(ctx context.Context, err error) (Outcome, error) {
 	case !a.rolledBack && a.changed():
 		a.out.State = Partly
 	}
-	if err == nil && !a.s.self && a.p.Owner.User != "" && a.p.Deed != Undo {
+	if err == nil && a.p.Deed != Undo && !a.s.self && a.p.Owner.User != "" {
 		a.out.Alive = a.s.alive(ctx, a.p.Owner.User, a.p.KeyID)
 		err = a.unseen()
 	}

@@ -47,7 +47,7 @@ func (a *run) newKey(ctx context.Context, i int) error {
 			break
 		}
 	}
-	if err == nil && (out.AccessKey == nil || !keyID(aws.ToString(out.AccessKey.AccessKeyId)) || aws.ToString(out.AccessKey.SecretAccessKey) == "") {
+	if err == nil && (out.AccessKey == nil || !rules.AnyKeyID(aws.ToString(out.AccessKey.AccessKeyId)) || aws.ToString(out.AccessKey.SecretAccessKey) == "") {
 		err = errors.New("iam:CreateAccessKey: the answer holds no key")
 	}
 	if err != nil {

@@ -53,15 +53,8 @@ func (o Owner) String() string {
 var (
 	ownedName = form.New(`^([A-Za-z0-9_+=,.@-]{1,128}?)(?:\+[0-9]+)?-at-([0-9]{12})$`)
 	ownerName = form.New(`^[A-Za-z0-9_+=,.@-]{1,128}$`)
-	oldID     = form.New(`^A[KS]IA[A-Z0-9]*[0189][A-Z0-9]*$`)
 	otherID   = form.New(`^AC[A-Z2-7]{2}[A-Z0-9]{12,124}$`)
 )
-
-// keyID tells whether id can be an access key's: one of today's, or one of the
-// first years, which hold digits that today's do not, and carry no account.
-func keyID(id string) bool {
-	return rules.ValidKeyID(id) || len(id) == 20 && oldID.MatchString(id)
-}
 
 // place is where a key is: the account, the partition, and what sort it is.
 type place struct {
@@ -84,7 +77,7 @@ func (r *Responder) locate(ctx context.Context, t Target, partition string) (p p
 		p.kind, p.account = service, named[2]
 	case strings.HasPrefix(t.ID, "ACCA") && otherID.MatchString(t.ID):
 		p.kind = service
-	case !keyID(t.ID):
+	case !rules.AnyKeyID(t.ID):
 		// It is not repeated: somebody may have given the secret itself.
 		return p, &Error{"what was given is no access key ID", "give the ID (20 characters, AKIA…), not the secret", nil}
 	case strings.HasPrefix(t.ID, "ASIA"):

@@ -32,7 +32,10 @@ func (r *Responder) PlanUndo(ctx context.Context, id string, t Target, args Argu
 	case h.plan.Deed == Undo:
 		return nil, &Error{"case " + id + " took another one back itself", "do the deed again instead: keyquench kill " + h.plan.KeyID, nil}
 	case h.undone:
-		return nil, &Error{"case " + id + " was taken back already", "keyquench ledger show " + id, nil}
+		return &Plan{
+			Deed: Undo, KeyID: h.plan.KeyID, Account: h.plan.Account, Partition: h.plan.Partition, Owner: h.plan.Owner, At: r.Now().UTC(),
+			Undoes: id, Notes: []string{"the case was taken back already"}, partition: h.plan.Partition,
+		}, nil
 	}
 	t.ID = h.plan.KeyID
 	where, err := r.locate(ctx, t, h.plan.Partition)

@@ -59,34 +59,12 @@ func whyNot(id string) string {
 		return "the key ID is not known: a secret alone cannot be asked about"
 	case strings.HasPrefix(id, "ABIA") || strings.HasPrefix(id, "ACCA"):
 		return fmt.Sprintf("STS has no check for IDs that begin with %s", id[:4])
-	case !wellFormed(id):
+	case !rules.AnyKeyID(id):
 		return "the key ID does not have the form of one"
 	case strings.HasSuffix(id, "EXAMPLE"):
 		return "the key ID is an example of AWS's documents"
 	}
 	return ""
-}
-
-// wellFormed tells whether id can be an access key ID: one of today's, or one of
-// the first years, which hold digits that today's do not. An ID all in today's
-// characters that is not valid names an account that cannot be.
-func wellFormed(id string) bool {
-	if rules.ValidKeyID(id) {
-		return true
-	}
-	if len(id) != 20 || !strings.HasPrefix(id, "AKIA") && !temporary(id) {
-		return false
-	}
-	old := false
-	for _, r := range id[4:] {
-		switch {
-		case strings.ContainsRune("0189", r):
-			old = true
-		case (r < 'A' || r > 'Z') && (r < '2' || r > '7'):
-			return false
-		}
-	}
-	return old
 }
 
 // temporary: STS issues these IDs, and they need their session token.

@@ -1,13 +1,14 @@
-package respond
+package rules_test
 
 import (
 	"testing"
 
+	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/rules/rulestest"
 )
 
 // The first keys that AWS made have digits that today's do not, and some still work.
-func TestKeyIDs(t *testing.T) {
+func TestAnyKeyIDs(t *testing.T) {
 	id := rulestest.KeyIDOf(rulestest.Rand(5), "AKIA", 123456789012)
 	for text, want := range map[string]bool{
 		id:                              true,
@@ -21,8 +22,8 @@ func TestKeyIDs(t *testing.T) {
 		id[:8] + "0" + id[9:19] + "\n":  false,
 		"":                              false,
 	} {
-		if got := keyID(text); got != want {
-			t.Errorf("keyID(%q) = %v, want %v", text, got, want)
+		if got := rules.AnyKeyID(text); got != want {
+			t.Errorf("AnyKeyID(%q) = %v, want %v", text, got, want)
 		}
 	}
 }
