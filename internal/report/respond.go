@@ -75,6 +75,8 @@ func WriteOutcome(w io.Writer, p *respond.Plan, o respond.Outcome) error {
 	}
 	words := stateWords[o.State]
 	switch {
+	case p.Deed == respond.Isolate && o.State == respond.Isolated && p.Owner.Role != "":
+		words = "revoked: its role's sessions of before now can do nothing any more"
 	case p.Deed == respond.Kill && slices.ContainsFunc(p.Notes, func(n string) bool { return strings.Contains(n, "was deleted") }):
 		words = "the key is gone"
 	case o.Already && o.State == respond.Unchanged:
@@ -94,7 +96,7 @@ func WriteOutcome(w io.Writer, p *respond.Plan, o respond.Outcome) error {
 	if o.STS != "" {
 		fmt.Fprintf(&b, "  STS: %s\n", Safe(o.STS))
 	}
-	if o.Case != "" {
+	if o.Case != "" && p.Deed != respond.Undo && o.State != respond.Unchanged {
 		fmt.Fprintf(&b, "  case %s: keyquench undo %s puts it back\n", o.Case, o.Case)
 	}
 	writeAlive(&b, p, o)

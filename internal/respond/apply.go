@@ -126,7 +126,10 @@ func (r *Responder) Apply(ctx context.Context, p *Plan, c Consent) (Outcome, err
 		}
 	}
 	a.out.Case = p.Case
-	err = a.steps(ctx)
+	err = a.leakedSince(ctx)
+	if err == nil {
+		err = a.steps(ctx)
+	}
 	if err == nil {
 		err = a.again(ctx)
 	}
@@ -183,11 +186,27 @@ func (r *Responder) unchanged(ctx context.Context, p *Plan) (*Plan, error) {
 func (a *run) resume(h *history) error {
 	p := a.p
 	p.Case, p.Resumes = h.plan.Case, true
+	leaked := p.args.Leaked
 	p.take(h)
+	p.Leaked = p.Leaked || leaked
 	a.h = h
 	if memory := h.memory(); p.args.Store != nil && len(memory) > 0 {
 		if err := p.args.Store.Resume(memory); err != nil {
 			return fmt.Errorf("go on with case %s: %w", p.Case, err)
+		}
+	}
+	return nil
+}
+
+// leakedSince turns the old key off at once, where a rotation was begun for a key
+// that had not leaked yet.
+func (a *run) leakedSince(ctx context.Context) error {
+	if !a.p.Resumes || a.p.Deed != Rotate || !a.p.args.Leaked {
+		return nil
+	}
+	for i, st := range a.p.Steps {
+		if st.Op == opKey && st.ID == a.p.KeyID && st.Status == inactive && !a.h.results[i].reached() {
+			return a.step(ctx, i)
 		}
 	}
 	return nil
@@ -210,6 +229,7 @@ func hintOf(err error, other string) string {
 
 // steps carries out what is left.
 func (a *run) steps(ctx context.Context) error {
+	var broken []error
 	for i := 0; i < len(a.p.Steps); i++ {
 		if a.h.results[i].reached() {
 			a.tell(i)
@@ -223,15 +243,20 @@ func (a *run) steps(ctx context.Context) error {
 			i = -1
 			continue
 		}
+		if err != nil && a.p.Deed == Isolate && a.h.results[i].Result == resultFailed && ctx.Err() == nil {
+			// Each of the others takes away something too.
+			broken = append(broken, err)
+			continue
+		}
 		if err != nil && a.p.Steps[i].Optional && failed(err).Denied() && a.h.results[i].Result == resultFailed {
 			a.out.Left = append(a.out.Left, "not done, for want of the right: "+a.p.Steps[i].Calls[0])
 			continue
 		}
 		if err != nil {
-			return err
+			return errors.Join(append(broken, err)...)
 		}
 	}
-	return nil
+	return errors.Join(broken...)
 }
 
 // step carries out one.
@@ -256,11 +281,18 @@ func (a *run) step(ctx context.Context, i int) error {
 			return a.outcome(ctx, i, result{Result: how, State: state}, a.Now())
 		}
 	}
-	if err := a.intend(ctx, i, intent{}); err != nil {
+	var in intent
+	if a.p.Resumes && st.Revokes {
+		// Sessions that were made since the first try must end too.
+		in.Document = denyOlder(a.s.now(a.Now()))
+		st = st.with(in.Document)
+		a.p.Steps[i] = st
+	}
+	if err := a.intend(ctx, i, in); err != nil {
 		return err
 	}
 	from := a.Now()
-	state, how, err := a.act(ctx, st)
+	state, how, err := a.act(ctx, i, st)
 	if err == nil {
 		return a.outcome(ctx, i, result{Result: how, State: state}, from)
 	}
@@ -312,7 +344,7 @@ func (a *run) tell(i int) {
 }
 
 // act makes a step's call until its state is reached, and reads it back.
-func (a *run) act(ctx context.Context, st Step) (state, how string, err error) {
+func (a *run) act(ctx context.Context, i int, st Step) (state, how string, err error) {
 	wait := firstWait
 	for try := 1; ; try++ {
 		err = a.s.do(ctx, st)
@@ -324,6 +356,9 @@ func (a *run) act(ctx context.Context, st Step) (state, how string, err error) {
 		}
 		f := failed(err)
 		if f.Denied() && a.next(ctx, f) {
+			if err := a.intend(ctx, i, intent{}); err != nil { // by another
+				return "", resultFailed, err
+			}
 			continue
 		}
 		if a.s.self && f.Code == "InvalidClientTokenId" {

@@ -3,7 +3,6 @@ package respond
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -124,6 +123,10 @@ func (s *session) onNobody(nobody string) map[string]func(context.Context) error
 			_, err := c.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: name})
 			return err
 		},
+		"iam:GetUser": func(ctx context.Context) error {
+			_, err := c.GetUser(ctx, &iam.GetUserInput{UserName: name})
+			return err
+		},
 		"iam:GetLoginProfile": func(ctx context.Context) error {
 			_, err := c.GetLoginProfile(ctx, &iam.GetLoginProfileInput{UserName: name})
 			return err
@@ -224,23 +227,9 @@ func (r *Responder) Operator(ctx context.Context) Check {
 	if err != nil {
 		return Check{What: "your AWS credentials", Detail: err.Error()}
 	}
-	client, err := r.sts(c, p)
+	arn, err := r.whoIs(ctx, c, p)
 	if err != nil {
-		return Check{What: "your AWS credentials", Detail: err.Error()}
-	}
-	var arn string
-	err = r.patient(ctx, func() error {
-		out, err := client.GetCallerIdentity(ctx, nil)
-		if err == nil {
-			arn = awsapi.Clean(aws.ToString(out.Arn), 300)
-		}
-		return err
-	})
-	if err == nil && arn == "" {
-		err = errors.New("the answer names nobody")
-	}
-	if err != nil {
-		return Check{What: "your AWS credentials", Detail: failure("sts:GetCallerIdentity", err).Error(), Next: "look at the credentials, at the network and at the clock"}
+		return Check{What: "your AWS credentials", Detail: err.Error(), Next: "look at the credentials, at the network and at the clock"}
 	}
 	return Check{What: "your AWS credentials", OK: true, Detail: arn}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/keyquench/keyquench/rules"
@@ -26,6 +27,8 @@ func (a *run) end(ctx context.Context, err error) (Outcome, error) {
 		a.out.State, err = a.state(ctx)
 	case a.rolledBack && a.p.Leaked:
 		a.out.State = Inactive
+	case a.rolledBack && a.deletedOne():
+		a.out.State = Partly
 	case !a.rolledBack && a.changed():
 		a.out.State = Partly
 	}
@@ -41,6 +44,9 @@ func (a *run) end(ctx context.Context, err error) (Outcome, error) {
 func (a *run) state(ctx context.Context) (State, error) {
 	switch a.p.Deed {
 	case Undo:
+		if len(a.p.left) > 0 {
+			return Undone, &Error{"not everything could be put back: " + strings.Join(a.p.left, "; "), "keyquench ledger show " + a.p.Undoes + " has how it was", nil}
+		}
 		return Undone, nil
 	case Rotate:
 		return Rotated, nil
@@ -92,6 +98,16 @@ func (a *run) refused(ctx context.Context, k rules.Key) (bool, error) {
 			}
 		}
 	}
+}
+
+// deletedOne tells whether a key was deleted for good to make room.
+func (a *run) deletedOne() bool {
+	for i, st := range a.p.Steps {
+		if st.Op == opNoKey && a.h.results[i].changed() {
+			return true
+		}
+	}
+	return false
 }
 
 // changed tells whether the case changed anything, or may have.

@@ -81,6 +81,9 @@ func (r *Responder) planIsolate(ctx context.Context, p *Plan, s *session) (err e
 // isolateUser: first the policy, which stops everything at once, then each way in.
 func (r *Responder) isolateUser(ctx context.Context, p *Plan, s *session) error {
 	user := p.Owner.User
+	if who := r.acting(ctx, p, s); who != "" {
+		return &Error{"user " + user + " is " + who + ", and would shut itself out", "act with another: --role NAME, or --profile NAME", nil}
+	}
 	was, err := s.userPolicy(ctx, user, isolateName)
 	if err != nil {
 		return err
@@ -93,6 +96,34 @@ func (r *Responder) isolateUser(ctx context.Context, p *Plan, s *session) error 
 	}
 	p.Notes = append(p.Notes, "sessions of "+user+" stay valid, and may do nothing; GetCallerIdentity still answers them")
 	return nil
+}
+
+// acting tells whether the owner is the one who acts, or whose credentials lead
+// to the one who does: "" if not. It could not undo what it did.
+func (r *Responder) acting(ctx context.Context, p *Plan, s *session) string {
+	own := func(arn string) bool {
+		parts := strings.SplitN(arn, ":", 6)
+		if len(parts) != 6 || parts[4] != p.Account {
+			return false
+		}
+		what := strings.Split(parts[5], "/")
+		switch what[0] {
+		case "user":
+			return p.Owner.User != "" && strings.EqualFold(what[len(what)-1], p.Owner.User)
+		case "assumed-role":
+			return len(what) > 1 && p.Owner.Role != "" && strings.EqualFold(what[1], p.Owner.Role)
+		}
+		return false
+	}
+	if own(s.arn) {
+		return "the one who acts"
+	}
+	if base := r.Actors.any(); base != nil {
+		if arn, err := r.whoIs(ctx, base, p.place.partition); err == nil && own(arn) {
+			return "you, who takes the role"
+		}
+	}
+	return ""
 }
 
 // offSteps turns off every way in of a user that is open.
@@ -161,14 +192,16 @@ func (r *Responder) isolateRole(ctx context.Context, p *Plan, s *session) error 
 		p.Owner.Linked = true
 		return &Error{fmt.Sprintf("role %s belongs to AWS (%s): its sessions cannot be revoked by a policy", role, path), "a session lasts 12 hours at most; for a role of IAM Identity Center, revoke the user's sessions there", nil}
 	}
-	if strings.HasPrefix(s.arn, "arn:"+p.Partition+":sts::"+p.Account+":assumed-role/"+role+"/") {
-		return &Error{"role " + role + " is the one that would act: it would shut itself out", "act with another: --role NAME, or --profile NAME", nil}
+	if who := r.acting(ctx, p, s); who != "" {
+		return &Error{"role " + role + " is " + who + ", and would shut itself out", "act with another: --role NAME, or --profile NAME", nil}
 	}
 	was, err := s.rolePolicy(ctx, role, revokeName)
 	if err != nil {
 		return err
 	}
-	p.Steps = append(p.Steps, rolePolicyStep(role, revokeName, denyOlder(s.now(r.Now())), was))
+	revoke := rolePolicyStep(role, revokeName, denyOlder(s.now(r.Now())), was)
+	revoke.Revokes = true
+	p.Steps = append(p.Steps, revoke)
 	p.Notes = append(p.Notes,
 		"every session of the role of before now loses its rights, also those of honest programs: they get new ones by themselves when the old end, or when restarted",
 		"whoever may still assume the role can make a new session: look at its trust policy, and at where the session was taken from")
@@ -211,6 +244,9 @@ func (a *run) again(ctx context.Context) error {
 	}
 	if len(q.Steps) == 0 {
 		return nil
+	}
+	for i := range q.Steps {
+		q.Steps[i].Found = true
 	}
 	if err := a.more(ctx, q.Steps); err != nil {
 		return err

@@ -3,6 +3,8 @@ package respond
 import (
 	"context"
 	"fmt"
+
+	"github.com/keyquench/keyquench/internal/verify"
 )
 
 // planKill turns one credential off.
@@ -23,6 +25,10 @@ func (r *Responder) planKill(ctx context.Context, p *Plan, s *session) (err erro
 		return p.killCredential(ctx, s)
 	}
 	keys, err := s.keys(ctx, p.Owner.User)
+	if err != nil && failed(err).Missing() && !p.Owner.Claimed {
+		p.Notes = append(p.Notes, p.Owner.String()+" does not exist any more, and with it the key was deleted")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -46,6 +52,15 @@ func (r *Responder) planKill(ctx context.Context, p *Plan, s *session) (err erro
 func (p *Plan) killSelf() error {
 	if p.place.kind != longTerm {
 		return &Error{p.KeyID + " cannot turn itself off", "a role or a profile of the account can", nil}
+	}
+	switch v := p.target.Verdict; v.State {
+	case verify.Live:
+	case verify.Gone:
+		p.Notes = append(p.Notes, "there is nothing to turn off: "+v.Reason)
+		return nil
+	default:
+		// Without knowing in which partition the key lives, a refusal says nothing.
+		return &Error{"whether the key works, and where, is not known, so it cannot act: " + v.Reason, "see that STS can be reached, and that the secret is the right one (keyquench verify); or act by --role or --profile", nil}
 	}
 	p.Owner, _ = ownerOf(p.target.Verdict)
 	p.Steps = []Step{keyStep("", p.KeyID, inactive, active)}
@@ -74,7 +89,7 @@ func (p *Plan) killCredential(ctx context.Context, s *session) error {
 	case !found && p.Owner.Claimed:
 		return notOf(p)
 	case !found:
-		p.Notes = append(p.Notes, fmt.Sprintf("%s has no credential %s any more: it was deleted", p.Owner, p.KeyID))
+		return fmt.Errorf("find %s: %w", p.KeyID, errNoOwner)
 	case p.Nothing():
 		p.Notes = append(p.Notes, "the credential is off already")
 	}

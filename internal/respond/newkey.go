@@ -74,13 +74,14 @@ func ids(keys []KeyState) (list []string) {
 	return list
 }
 
-// orphanSlack is how far the clocks of AWS and of this machine may differ when a
-// key is taken for ours by its age.
-const orphanSlack = 10 * time.Minute
+// orphanTime is how far from the intent, by AWS's clock, a key may have been made
+// to be taken for ours: the call follows its intent at once, and is tried for
+// seconds.
+const orphanTime = 30 * time.Second
 
-// orphan deletes a key that we may have made without getting its secret: exactly
-// one that was not there before, made since, and never used. Anything else is
-// somebody else's, and a person has to look.
+// orphan deletes a key that we made without getting its secret: exactly one that
+// was not there before, made within seconds of our call, and never used. Anything
+// else may be somebody else's, and a person has to look.
 func (a *run) orphan(ctx context.Context, i int, in intent) error {
 	user := a.p.Steps[i].User
 	keys, err := a.s.keys(ctx, user)
@@ -101,12 +102,13 @@ func (a *run) orphan(ctx context.Context, i int, in intent) error {
 	if err != nil {
 		return err
 	}
-	if len(fresh) > 1 || !at.IsZero() || k.Created.Before(in.at.Add(-orphanSlack)) {
+	if len(fresh) > 1 || !at.IsZero() || k.Created.Sub(in.at.Add(a.s.skew)).Abs() > orphanTime {
 		return &Error{
 			fmt.Sprintf("user %s has a new key %s, and it is not certain that keyquench made it", user, k.ID),
 			"look at who uses it (CloudTrail, CreateAccessKey); delete it by hand if nobody does, and run the same command again", nil,
 		}
 	}
+	a.out.Left = append(a.out.Left, "look that nobody misses "+k.ID+": it was made by a call of keyquench's whose answer was lost, and is deleted")
 	return a.drop(ctx, i, k.ID)
 }
 
@@ -117,7 +119,7 @@ func (a *run) drop(ctx context.Context, i int, id string) error {
 	if err := a.keep.write(ctx, a.p, KindIntent, intent{Step: i, Op: opNoKey, Actor: a.s.how, Calls: st.Calls, Keys: a.h.intents[i].Keys}); err != nil {
 		return &Error{"stopped, since the next step could not be written down first", hintOf(err, "make room for the ledger, and run it again"), err}
 	}
-	if _, _, err := a.act(ctx, st); err != nil {
+	if _, _, err := a.act(ctx, i, st); err != nil {
 		return err
 	}
 	if err := a.outcome(ctx, i, result{Result: resultLost, State: id}, from); err != nil {

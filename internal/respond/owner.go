@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -165,9 +166,6 @@ func (s *session) toldOwner(ctx context.Context, t Target, p place) (Owner, erro
 	case temporary:
 		return Owner{}, &Error{"nothing tells whose session " + t.ID + " is", "give its secret and token (--secret-stdin, --token-env), or say it: --owner role/NAME or user/NAME; CloudTrail names it in the event that made it", nil}
 	case service:
-		if m := ownedName.FindStringSubmatch(t.ID); m != nil {
-			return Owner{User: m[1]}, nil
-		}
 		return s.serviceOwner(ctx, t.ID)
 	}
 	var out *iam.GetAccessKeyLastUsedOutput
@@ -222,11 +220,52 @@ func ownerOf(v verify.Verdict) (Owner, bool) {
 	return o, o.Root || ownerName.MatchString(o.User+o.Role)
 }
 
-// errNoOwner: no user has the credential.
-var errNoOwner = errors.New("no user of the account has it")
+// ownerARN reads the ARN of a user or a role.
+func (s *session) ownerARN(ctx context.Context, o Owner) (arn string, err error) {
+	api := "iam:GetUser"
+	err = s.patient(ctx, func() error {
+		if o.User != "" {
+			out, err := s.iam.GetUser(ctx, &iam.GetUserInput{UserName: &o.User})
+			if err == nil && out.User != nil {
+				arn = aws.ToString(out.User.Arn)
+			}
+			return err
+		}
+		api = "iam:GetRole"
+		out, err := s.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &o.Role})
+		if err == nil && out.Role != nil {
+			arn = aws.ToString(out.Role.Arn)
+		}
+		return err
+	})
+	if err != nil {
+		return "", failure(api, err)
+	}
+	if arn == "" {
+		return "", fmt.Errorf("%s: the answer has no ARN", api)
+	}
+	return arn, nil
+}
 
-// serviceOwner looks for a service-specific credential by its ID.
+// errNoOwner: no user has the credential.
+var errNoOwner = errors.New("no user of the account has it: it was deleted, or is known by another name")
+
+// serviceOwner looks for who has a service-specific credential of that ID or
+// name. A name begins with its user's, and may have a number behind that; but a
+// user's own name can end like that too.
 func (s *session) serviceOwner(ctx context.Context, id string) (Owner, error) {
+	if m := ownedName.FindStringSubmatch(id); m != nil {
+		whole, _, _ := strings.Cut(id, "-at-"+m[2])
+		for _, user := range []string{whole, m[1]} {
+			list, err := s.serviceCredentials(ctx, user)
+			if err != nil && !failed(err).Missing() {
+				return Owner{}, err
+			}
+			if slices.ContainsFunc(list, func(c CredentialState) bool { return c.is(id) }) {
+				return Owner{User: user}, nil
+			}
+		}
+	}
 	var marker *string
 	for {
 		var out *iam.ListServiceSpecificCredentialsOutput
@@ -238,7 +277,7 @@ func (s *session) serviceOwner(ctx context.Context, id string) (Owner, error) {
 			return Owner{}, failure("iam:ListServiceSpecificCredentials", err)
 		}
 		for _, c := range out.ServiceSpecificCredentials {
-			if aws.ToString(c.ServiceSpecificCredentialId) == id {
+			if id == aws.ToString(c.ServiceSpecificCredentialId) || id == aws.ToString(c.ServiceUserName) || id == aws.ToString(c.ServiceCredentialAlias) {
 				return Owner{User: aws.ToString(c.UserName)}, nil
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -45,7 +44,8 @@ type Plan struct {
 	session   *session
 	others    []opener // that come behind session
 	partition string
-	entries   int // on the key, in the ledger
+	entries   int      // on the key, in the ledger
+	left      []string // that an undo cannot put back
 }
 
 // Nothing tells whether there is nothing to change.
@@ -54,13 +54,17 @@ func (p *Plan) Nothing() bool { return len(p.Steps) == 0 }
 // Token is short, and changes with anything that the plan would do. Who types it
 // has seen the plan.
 func (p *Plan) Token() string {
+	steps := make([]Step, len(p.Steps))
+	for i, s := range p.Steps {
+		steps[i] = s.timeless()
+	}
 	text, err := json.Marshal(struct {
 		Deed                   Deed
 		KeyID, Account, Undoes string
 		Owner                  Owner
 		Steps                  []Step
 		Stores                 []string
-	}{p.Deed, p.KeyID, p.Account, p.Undoes, p.Owner, p.Steps, p.Stores})
+	}{p.Deed, p.KeyID, p.Account, p.Undoes, p.Owner, steps, p.Stores})
 	if err != nil {
 		panic("plan: " + err.Error()) // it consists of texts
 	}
@@ -113,7 +117,7 @@ func (r *Responder) Plan(ctx context.Context, d Deed, t Target, args Arguments, 
 	if p.Owner.Claimed {
 		p.Notes = append(p.Notes, "that it belongs to "+p.Owner.String()+" is what --owner says, and not AWS")
 	}
-	p.Protected = r.Policy.protected(p.Owner)
+	r.protect(ctx, p)
 	return p, nil
 }
 
@@ -204,7 +208,5 @@ func (r *reasons) Error() string { return strings.Join(r.passed, "; ") }
 // Unwrap makes it an ErrNobody, and the last reason.
 func (r *reasons) Unwrap() []error { return []error{ErrNobody, r.last} }
 
-// sameSteps tells whether two plans would do the same.
-func (p *Plan) same(q *Plan) bool {
-	return p.Token() == q.Token() && slices.Equal(p.Calls(), q.Calls())
-}
+// same tells whether two plans would do the same.
+func (p *Plan) same(q *Plan) bool { return p.Token() == q.Token() }

@@ -1,6 +1,7 @@
 package respond
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -74,11 +75,41 @@ func (p Policy) allow(d Deed, account string) error {
 	return nil
 }
 
-// protected tells whether a person has to confirm what is done to an owner.
+// protect tells whether a person has to confirm what is done to a plan's owner.
+// Whoever is not known, or whose ARN cannot be read where a pattern asks for one,
+// may be one of those.
+func (r *Responder) protect(ctx context.Context, p *Plan) {
+	o := p.Owner
+	if len(r.Policy.Protect) == 0 {
+		return
+	}
+	if o.User == "" && o.Role == "" && !o.Root {
+		p.Protected = true
+		return
+	}
+	asked := slices.ContainsFunc(r.Policy.Protect, func(pattern string) bool { return strings.ContainsAny(pattern, ":/") })
+	if asked && !strings.Contains(o.ARN, ":iam:") && !o.Root && p.session != nil {
+		arn, err := p.session.ownerARN(ctx, o)
+		if err != nil {
+			p.Protected = true
+			p.Notes = append(p.Notes, "whether "+o.String()+" is protected could not be read: "+err.Error())
+			return
+		}
+		o.ARN = arn
+	}
+	p.Protected = r.Policy.protected(o)
+}
+
+// protected tells whether a pattern is an owner's. IAM's names are the same in
+// capitals and not.
 func (p Policy) protected(o Owner) bool {
+	names := []string{o.User, o.Role, o.ARN}
+	if o.Root {
+		names = append(names, "root")
+	}
 	return slices.ContainsFunc(p.Protect, func(pattern string) bool {
-		for _, name := range []string{o.User, o.Role, o.ARN} {
-			if ok, err := path.Match(flat(pattern), flat(name)); name != "" && ok && err == nil {
+		for _, name := range names {
+			if ok, err := path.Match(flat(strings.ToLower(pattern)), flat(strings.ToLower(name))); name != "" && ok && err == nil {
 				return true
 			}
 		}

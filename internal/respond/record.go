@@ -37,7 +37,9 @@ type intent struct {
 	Calls []string `json:"calls"`
 	// Keys are the user's before one is made: what appears beside them is ours.
 	Keys []string `json:"keys,omitempty"`
-	at   time.Time
+	// Document takes the place of the step's: it holds a time.
+	Document string `json:"document,omitempty"`
+	at       time.Time
 }
 
 // How a step ended.
@@ -156,6 +158,9 @@ func add(cases map[string]*history, ids *[]string, e ledger.Entry) error {
 			return err
 		}
 		h.intents[i.Step] = i
+		if i.Document != "" && i.Step < len(h.plan.Steps) {
+			h.plan.Steps[i.Step] = h.plan.Steps[i.Step].with(i.Document)
+		}
 	case KindOutcome:
 		var o result
 		if err := json.Unmarshal(e.Data, &o); err != nil {

@@ -225,7 +225,8 @@ func TestActorsInTheirOrder(t *testing.T) {
 	} {
 		s := newScene(t)
 		tt.set(s)
-		out, err := s.do(Kill, Target{ID: s.key.ID, Key: s.key}, Arguments{})
+		target := Target{ID: s.key.ID, Key: s.key, Verdict: s.options.Checker.Check(context.Background(), s.key)}
+		out, err := s.do(Kill, target, Arguments{})
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) || s.status(s.key.ID) != active || hintOf(err, "") == "" {
 				t.Errorf("%s: kill = %+v, %v (hint %q), want %q", name, out, err, hintOf(err, ""), tt.err)

@@ -31,7 +31,7 @@ func TestSetupGivesTheRightsThatDeedsNeed(t *testing.T) {
 		for _, d := range deeds {
 			s := newScene(t)
 			s.onlyPolicy(policyOf(t, mode))
-			s.options.Policy.Mode = Mode(mode)
+			s.options.Policy.Mode, s.options.Policy.Protect = Mode(mode), []string{"*:user/ops/*"}
 			s.user.SetPassword()
 			s.user.ServiceCredential(awstest.CodeCommit)
 			s.user.Attach(s.account.Policy("own", awstest.Allow("s3:Get*")))

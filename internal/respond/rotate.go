@@ -55,7 +55,9 @@ func (r *Responder) planRotate(ctx context.Context, p *Plan, s *session) (err er
 		}
 	}
 	if p.Leaked {
-		p.leakedSteps(s, user, status, r.Now())
+		if err := p.leakedSteps(ctx, s, user, status, r.Now()); err != nil {
+			return err
+		}
 	}
 	if err := p.roomStep(ctx, s, keys); err != nil {
 		return err
@@ -64,14 +66,20 @@ func (r *Responder) planRotate(ctx context.Context, p *Plan, s *session) (err er
 }
 
 // leakedSteps come first when strangers have the key.
-func (p *Plan) leakedSteps(s *session, user, status string, now time.Time) {
+func (p *Plan) leakedSteps(ctx context.Context, s *session, user, status string, now time.Time) error {
 	if status == active {
 		p.Steps = append(p.Steps, keyStep(user, p.KeyID, inactive, status))
 	}
-	revoke := userPolicyStep(user, sessionsName, denyOlder(s.now(now)), "")
+	was, err := s.userPolicy(ctx, user, sessionsName)
+	if err != nil {
+		return err
+	}
+	revoke := userPolicyStep(user, sessionsName, denyOlder(s.now(now)), was)
+	revoke.Revokes = true
 	revoke.Optional = true // it needs a right that whoever may rotate need not have
 	p.Steps = append(p.Steps, revoke)
 	p.Notes = append(p.Notes, "the key has leaked: it is turned off first, and what uses it stands still until it has the new one")
+	return nil
 }
 
 // roomStep deletes a key where the user has as many as can be, but only the one
@@ -120,6 +128,7 @@ func (p *Plan) newKeySteps(ctx context.Context, user, status string) error {
 		return err
 	}
 	p.Memory, p.Stores = memory, p.args.StoreSpecs
+	p.Notes = append(p.Notes, "if storing fails or the new key does not work, iam:DeleteAccessKey takes it back, and the store is put back as it was")
 	p.Steps = append(p.Steps,
 		Step{Op: opNewKey, User: user, Calls: []string{call("iam:CreateAccessKey", userParams(user)...)}},
 		Step{Op: opStore, Store: st.Name(), Calls: st.Calls()},
@@ -222,10 +231,14 @@ func (a *run) promote(ctx context.Context, i int) error {
 // rollBack takes the new key back, and what was stored of it. The old one stays
 // as it was, but a leaked one stays off.
 func (a *run) rollBack(ctx context.Context, cause error) error {
+	i := slices.IndexFunc(a.p.Steps, func(s Step) bool { return s.Op == opNewKey })
+	back := intent{Step: i, Op: opRestore, Actor: a.s.how, Calls: []string{"put back what " + a.p.args.Store.Name() + " had before"}, Keys: a.h.intents[i].Keys}
+	if err := a.keep.write(ctx, a.p, KindIntent, back); err != nil {
+		return errors.Join(cause, &Error{"the store was not put back, since that could not be written down first", hintOf(err, "make room for the ledger, and run it again"), err})
+	}
 	if err := a.p.args.Store.Restore(ctx); err != nil {
 		return &Error{"the rotation failed, and the store could not be put back; the new key " + a.out.NewKey + " stays, since it is stored", "run the same command again", errors.Join(cause, err)}
 	}
-	i := slices.IndexFunc(a.p.Steps, func(s Step) bool { return s.Op == opNewKey })
 	id := a.h.results[i].State
 	if err := a.drop(ctx, i, id); err != nil {
 		return &Error{"the rotation failed, and the new key " + id + " could not be deleted", "run the same command again", errors.Join(cause, err)}
@@ -249,6 +262,9 @@ func (a *run) unused(ctx context.Context, i int) error {
 		return fmt.Errorf("case %s: %w", a.p.Case, err)
 	}
 	from := a.Now()
+	if a.p.args.Leaked {
+		return a.outcome(ctx, i, result{Result: resultDone, State: "not waited for: the key has leaked"}, from)
+	}
 	at, what, err := a.s.lastUse(ctx, st.ID)
 	if err != nil {
 		return err

@@ -87,11 +87,11 @@ func (r *Responder) openers(t Target, p place) (list []opener) {
 	}
 	if a.ProfileCredentials != nil {
 		how := "profile " + a.Profile
-		list = append(list, opener{how, func(ctx context.Context) (*session, error) { return r.direct(ctx, how, a.ProfileCredentials, p) }})
+		list = append(list, opener{how, func(ctx context.Context) (*session, error) { return r.direct(ctx, how, a.ProfileCredentials, t, p) }})
 	}
 	if a.Operator != nil && a.Role == "" && a.ProfileCredentials == nil {
 		const how = "your own credentials"
-		list = append(list, opener{how, func(ctx context.Context) (*session, error) { return r.direct(ctx, how, a.Operator, p) }})
+		list = append(list, opener{how, func(ctx context.Context) (*session, error) { return r.direct(ctx, how, a.Operator, t, p) }})
 	}
 	if a.Self && !t.Key.Secret.IsZero() && !p.assumed { // it cannot look in which account it is
 		list = append(list, opener{"the leaked key itself", func(context.Context) (*session, error) { return r.leaked(t.Key, p) }})
@@ -160,7 +160,10 @@ func (r *Responder) assume(ctx context.Context, base aws.CredentialsProvider, ar
 }
 
 // direct takes credentials as they are, if they belong to the account.
-func (r *Responder) direct(ctx context.Context, how string, c aws.CredentialsProvider, p place) (*session, error) {
+func (r *Responder) direct(ctx context.Context, how string, c aws.CredentialsProvider, t Target, p place) (*session, error) {
+	if own, err := c.Retrieve(ctx); err == nil && own.AccessKeyID == t.ID {
+		return nil, &Error{"it is the leaked key itself", "--self with its secret lets it turn itself off; or act by another", nil}
+	}
 	client, err := r.sts(c, p.partition)
 	if err != nil {
 		return nil, err
@@ -181,6 +184,28 @@ func (r *Responder) direct(ctx context.Context, how string, c aws.CredentialsPro
 	}
 	s.arn, s.skew = aws.ToString(out.Arn), r.skewIn(out.ResultMetadata)
 	return s, nil
+}
+
+// whoIs is the ARN of whom credentials belong to.
+func (r *Responder) whoIs(ctx context.Context, c aws.CredentialsProvider, p awsapi.Partition) (arn string, err error) {
+	client, err := r.sts(c, p)
+	if err != nil {
+		return "", err
+	}
+	err = r.patient(ctx, func() error {
+		out, err := client.GetCallerIdentity(ctx, nil)
+		if err == nil {
+			arn = awsapi.Clean(aws.ToString(out.Arn), 300)
+		}
+		return err
+	})
+	if err != nil {
+		return "", failure("sts:GetCallerIdentity", err)
+	}
+	if arn == "" {
+		return "", fmt.Errorf("sts:GetCallerIdentity: the answer names nobody")
+	}
+	return arn, nil
 }
 
 // leaked lets the leaked key act for itself.

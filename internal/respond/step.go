@@ -47,6 +47,11 @@ type Step struct {
 	// Was is the state before: a status, a document, or "" for nothing. Undo puts
 	// it back.
 	Was string `json:"was,omitempty"`
+	// Revokes: Document holds the time until which sessions are revoked.
+	Revokes bool `json:"revokes,omitempty"`
+	// Found: it came up while the case went on, so nobody planned it, and undo
+	// leaves it.
+	Found bool `json:"found,omitempty"`
 	// Optional: where the right to it is missing, the rest goes on without.
 	Optional bool `json:"optional,omitempty"`
 	// Calls are what the step sends, exactly.
@@ -115,6 +120,24 @@ func noRolePolicyStep(role, name, was string) Step {
 
 func noKeyStep(user, id, was string) Step {
 	return Step{Op: opNoKey, User: user, ID: id, Was: was, Calls: []string{call("iam:DeleteAccessKey", userParams(user, param("AccessKeyId", id))...)}}
+}
+
+// with is the step with another document.
+func (s Step) with(document string) Step {
+	calls := make([]string, len(s.Calls))
+	for i, c := range s.Calls {
+		calls[i] = strings.ReplaceAll(c, s.Document, document)
+	}
+	s.Document, s.Calls = document, calls
+	return s
+}
+
+// timeless is the step without the time at which it was planned, for comparing.
+func (s Step) timeless() Step {
+	if s.Revokes {
+		return s.with("")
+	}
+	return s
 }
 
 // inverse gives the step that puts back what s changed; ok is false where

@@ -58,7 +58,7 @@ func (r *Responder) PlanUndo(ctx context.Context, id string, t Target, args Argu
 	if err := r.findSession(ctx, p, func(ctx context.Context, s *session) error { return planUndo(ctx, p, s, h) }); err != nil {
 		return nil, err
 	}
-	p.Protected = r.Policy.protected(p.Owner)
+	r.protect(ctx, p)
 	return p, nil
 }
 
@@ -69,8 +69,12 @@ func planUndo(ctx context.Context, p *Plan, s *session, h *history) error {
 	p.Owner = h.plan.Owner
 	for i, st := range slices.Backward(h.plan.Steps) {
 		o, ended := h.results[i]
-		if _, meant := h.intents[i]; !o.changed() && (ended || !meant) {
+		if _, meant := h.intents[i]; !o.changed() && o.Result != resultUnknown && (ended || !meant) {
 			continue // the case did not do it
+		}
+		if st.Found {
+			p.Notes = append(p.Notes, "left as it is, since it came up while the case went on: "+st.Calls[0])
+			continue
 		}
 		if err := p.addInverse(ctx, s, h, st, o); err != nil {
 			return err
@@ -97,7 +101,7 @@ func (p *Plan) addInverse(ctx context.Context, s *session, h *history, st Step, 
 	case opWorks, opUnused, opStore:
 		return nil
 	case opNoKey:
-		p.Notes = append(p.Notes, st.ID+" was deleted, and nothing brings it back")
+		p.lost(st.ID + " was deleted, and nothing brings it back")
 		return nil
 	case opPromote:
 		if p.args.Store == nil {
@@ -114,9 +118,20 @@ func (p *Plan) addInverse(ctx context.Context, s *session, h *history, st Step, 
 		st = keyStep(st.User, o.State, active, active)
 		st.Was = inactive
 	}
+	if st.User == "" && st.Role == "" {
+		// The key signed for itself, and its name for its user is its own.
+		if p.Owner.Root {
+			p.lost(st.ID + " is a key of root, and only root can turn it on: console, Security credentials")
+			return nil
+		}
+		st.User = p.Owner.User
+		if st.User == "" {
+			return &Error{"the case does not say whose key " + st.ID + " is", "--owner user/NAME", nil}
+		}
+	}
 	back, ok := st.inverse()
 	if !ok {
-		p.Notes = append(p.Notes, "cannot be put back: "+st.Calls[0])
+		p.lost("cannot be put back: " + st.Calls[0])
 		return nil
 	}
 	if back.Op == opLogin && p.args.Password == nil {
@@ -127,13 +142,26 @@ func (p *Plan) addInverse(ctx context.Context, s *session, h *history, st Step, 
 		return err
 	}
 	if state == deleted {
-		p.Notes = append(p.Notes, st.ID+" was deleted meanwhile, and nothing brings it back")
+		p.lost(st.ID + " was deleted meanwhile, and nothing brings it back")
 		return nil
 	}
-	if !holds {
-		p.Steps = append(p.Steps, back)
+	if holds {
+		return nil
 	}
+	if _, ours, err := s.holds(ctx, st); err != nil {
+		return err
+	} else if !ours {
+		p.lost("left as it is, since somebody else has changed it since: " + st.Calls[0])
+		return nil
+	}
+	p.Steps = append(p.Steps, back)
 	return nil
+}
+
+// lost notes what an undo cannot put back.
+func (p *Plan) lost(what string) {
+	p.Notes = append(p.Notes, what)
+	p.left = append(p.left, what)
 }
 
 // memory is the newest that a store asked to be remembered.

@@ -32,7 +32,7 @@ type right struct {
 // like), and its policy says no more than that it leaves itself alone.
 var rights = []right{
 	{"deactivate", "KeyquenchRead", anything, []string{
-		"iam:GetAccessKeyLastUsed", "iam:GetLoginProfile", "iam:GetPolicy", "iam:GetRole", "iam:GetRolePolicy", "iam:GetUserPolicy",
+		"iam:GetAccessKeyLastUsed", "iam:GetLoginProfile", "iam:GetPolicy", "iam:GetRole", "iam:GetRolePolicy", "iam:GetUser", "iam:GetUserPolicy",
 		"iam:ListAccessKeys", "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser", "iam:ListMFADevices",
 		"iam:ListServiceSpecificCredentials", "iam:ListSigningCertificates", "iam:ListSSHPublicKeys", "iam:ListUserPolicies",
 	}},
