@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
+	"path/filepath"
 	"strings"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/keyquench/keyquench/internal/awsapi"
 	"github.com/keyquench/keyquench/internal/ledger"
@@ -17,12 +17,9 @@ import (
 	"github.com/keyquench/keyquench/rules"
 )
 
-// findTime is how long the operator's credentials are looked for. The last place
-// is the metadata of a virtual machine, which other machines wait for in vain.
-const findTime = 4 * time.Second
-
 // actors says who may act: the role and the profile that were named, whoever runs
-// the program, and the leaked key where that is switched on.
+// the program, and the leaked key where that is switched on. Where somebody else
+// may still act, missing credentials are told and no error.
 func (p *program) actors(ctx context.Context, f *respondFlags, reach awsapi.Reach) (respond.Actors, error) {
 	a := respond.Actors{Role: f.role, ExternalID: f.externalID, Self: f.self || f.selfByFile && (f.key.stdin || f.key.env != "")}
 	found, err := p.operator(ctx, f.profile, reach)
@@ -31,64 +28,24 @@ func (p *program) actors(ctx context.Context, f *respondFlags, reach awsapi.Reac
 		a.Profile, a.ProfileCredentials = f.profile, found
 	case err == nil:
 		a.Operator = found
-	case f.profile != "" || f.role != "":
+	case ctx.Err() != nil || !a.Self && (f.profile != "" || f.role != ""):
 		return a, err
+	default:
+		p.tell(fmt.Errorf("going on without credentials of yours: %w", err))
 	}
 	return a, nil
 }
 
-// operator finds the credentials of whoever runs the program, as AWS's own
-// programs do: variables, profiles, single sign-on, the machine's role. Only
-// credentials are taken from there: no endpoint, no proxy, no certificates.
-func (p *program) operator(ctx context.Context, profile string, reach awsapi.Reach) (aws.CredentialsProvider, error) {
-	next := "set up AWS credentials (aws configure, aws sso login), or name a profile: --profile NAME"
-	for _, v := range os.Environ() {
-		// The SDK reads these itself, past all options, when a profile assumes a role.
-		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AWS_ENDPOINT_URL") || name == "AWS_CA_BUNDLE" {
-			if err := os.Unsetenv(name); err != nil {
-				return nil, fmt.Errorf("forget %s: %w", name, err)
-			}
-		}
+// whoami names who runs the program, for the record.
+func whoami() string {
+	name, host := "somebody", "a machine"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
 	}
-	if err := os.Setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"); err != nil {
-		return nil, err
+	if h, err := os.Hostname(); err == nil {
+		host = h
 	}
-	client, err := reach.Client()
-	if err != nil {
-		return nil, err
-	}
-	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithHTTPClient(client), awsconfig.WithDefaultRegion("us-east-1")}
-	if profile != "" {
-		options = append(options, awsconfig.WithSharedConfigProfile(profile))
-	}
-	if url := reach.BaseEndpoint(); url != nil {
-		options = append(options, awsconfig.WithBaseEndpoint(*url))
-	}
-	ctx, cancel := context.WithTimeout(ctx, findTime)
-	defer cancel()
-	found, err := load(ctx, options)
-	if err != nil {
-		return nil, hinted{fmt.Errorf("find your AWS credentials: %s", awsapi.Clean(err.Error(), 300)), next}
-	}
-	return found, nil
-}
-
-// load finds credentials. The SDK panics at some files of profiles that are wrong,
-// such as one with a lone quotation mark.
-func load(ctx context.Context, options []func(*awsconfig.LoadOptions) error) (_ aws.CredentialsProvider, err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("a file of profiles cannot be read: look for quotation marks that are not closed")
-		}
-	}()
-	c, err := awsconfig.LoadDefaultConfig(ctx, options...)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := c.Credentials.Retrieve(ctx); err != nil {
-		return nil, err
-	}
-	return c.Credentials, nil
+	return name + "@" + host
 }
 
 // plan makes the plan of a deed.
@@ -168,17 +125,63 @@ func (p *program) planUndo(ctx context.Context, r *respond.Responder, f *respond
 		return nil, err
 	}
 	if f.password != "" {
-		args.Password = func(_ string, password rules.Secret) error { return writePassword(f.password, password) }
+		args.Password = func(user string, password rules.Secret) error {
+			return writePassword(f.password, fmt.Sprintf("# by keyquench: the console password of user %q, case %q", user, t.ID), password)
+		}
 	}
 	return r.PlanUndo(ctx, t.ID, respond.Target{Owner: t.Owner}, args)
 }
 
-// writePassword writes a new password where only its reader can see it.
-func writePassword(name string, password rules.Secret) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return hinted{fmt.Errorf("write the password: %w", cause(err)), "name a file that does not exist yet"}
+// maxPassword is above the longest file of writePassword.
+const maxPassword = 4 << 10
+
+// writePassword writes a new password where only its reader can see it. mark says
+// whose it is and for which case. A run that was stopped before AWS had the
+// password leaves such a file, and it is replaced; no other file is.
+func writePassword(name, mark string, password rules.Secret) error {
+	fail := func(err error) error {
+		return hinted{fmt.Errorf("write the password: %w", err), "name a file that does not exist yet, in a directory that you may write to"}
 	}
-	_, err = file.WriteString(password.Reveal() + "\n")
-	return errors.Join(err, file.Sync(), file.Close())
+	info, err := os.Lstat(name)
+	existed := err == nil
+	if existed {
+		switch ours, err := isPassword(name, info, mark); {
+		case err != nil:
+			return fail(cause(err))
+		case !ours:
+			return fail(fmt.Errorf("%q: file exists", name))
+		}
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".keyquench-*") // mode 0600
+	if err != nil {
+		return fail(cause(err))
+	}
+	defer os.Remove(tmp.Name()) // after a rename there is nothing to remove
+	_, err = tmp.WriteString(password.Reveal() + "\n" + mark + "\n")
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return fail(cause(err))
+	}
+	if existed {
+		err = os.Rename(tmp.Name(), name)
+	} else {
+		err = os.Link(tmp.Name(), name) // unlike a rename it does not overwrite
+	}
+	if err != nil {
+		return fail(cause(err))
+	}
+	return nil
+}
+
+// isPassword tells whether a file is one that writePassword made for the same
+// user and case.
+func isPassword(name string, info os.FileInfo, mark string) (bool, error) {
+	if !info.Mode().IsRegular() || info.Mode().Perm() != 0o600 || info.Size() > maxPassword {
+		return false, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return false, err
+	}
+	_, rest, _ := strings.Cut(string(text), "\n")
+	return rest == mark+"\n", nil
 }

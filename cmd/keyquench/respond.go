@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -34,6 +33,7 @@ type respondFlags struct {
 	key                       keyFlags
 	ledger                    string
 	wait                      time.Duration
+	waits                     bool // the command has --wait
 
 	yes, dryRun bool
 	confirm     string
@@ -71,7 +71,7 @@ func (f *respondFlags) addActors(s *pflag.FlagSet) {
 	s.StringArrayVar(&f.accounts, "account", nil, "allow changes in account `NUMBER`; may be repeated")
 	s.StringVar(&f.role, "role", "", "act by the role `NAME` of the key's account")
 	s.StringVar(&f.externalID, "external-id", "", "the external `ID` that the role asks for")
-	s.StringVar(&f.profile, "profile", "", "use the AWS profile `NAME`: to assume the role, or itself")
+	s.StringVar(&f.profile, "profile", "", "use the AWS profile `NAME`: to assume the role, or to act itself where there is none")
 	f.aws.add(s)
 	addLedgerFlag(s, &f.ledger)
 	s.SortFlags = false
@@ -90,7 +90,8 @@ func (f *respondFlags) addDeed(s *pflag.FlagSet) {
 func (f *respondFlags) addTarget(s *pflag.FlagSet) {
 	s.BoolVar(&f.self, "self", false, "let the leaked key act for itself, if nobody else can")
 	f.key.add(s)
-	s.DurationVar(&f.wait, "wait", 2*time.Minute, "ask STS about the key for `TIME` at most, before it is said that it was not seen to be off")
+	f.waits = true
+	s.DurationVar(&f.wait, "wait", 2*time.Minute, "ask STS about the key for `TIME` at most, such as 30s, before it is said that it was not seen to be off")
 	s.StringVar(&f.owner, "owner", "", "whose it is, if nothing else tells: `user/NAME|role/NAME`")
 }
 
@@ -208,8 +209,8 @@ func (f *respondFlags) check() error {
 		return usageError{"--leaked and --grace contradict each other", "a key that strangers have cannot wait"}
 	case f.grace < 0:
 		return usageError{"--grace is below zero", "--grace 24h"}
-	case f.wait < 0:
-		return usageError{"--wait is below zero", "--wait 2m"}
+	case f.waits && f.wait <= 0:
+		return usageError{"--wait is not above zero", "--wait 1s is the least that makes sense, --wait 2m the usual"}
 	case f.self && !f.key.stdin && f.key.env == "":
 		return usageError{"--self needs the key's secret", "--secret-stdin or --secret-env NAME"}
 	}
@@ -310,18 +311,6 @@ func (p *program) responder(ctx context.Context, f *respondFlags, l *ledger.Ledg
 	return r, target, nil
 }
 
-// whoami names who runs the program, for the record.
-func whoami() string {
-	name, host := "somebody", "a machine"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if h, err := os.Hostname(); err == nil {
-		host = h
-	}
-	return name + "@" + host
-}
-
 // readKey reads the secret and the token of a key, as far as flags tell where
 // they are.
 func (p *program) readKey(id string, f *keyFlags) (key rules.Key, err error) {
@@ -386,9 +375,11 @@ func (o *respondOutput) json(done *respond.Outcome, failure error) error {
 		Token   string           `json:"token"`
 		Outcome *respond.Outcome `json:"outcome,omitempty"`
 		Error   string           `json:"error,omitempty"`
+		Hint    string           `json:"hint,omitempty"`
 	}{Plan: o.plan, Token: o.plan.Token(), Outcome: done}
 	if failure != nil {
 		line.Error = report.Safe(rules.Cover(failure.Error(), o.p.secrets...))
+		line.Hint = report.Safe(rules.Cover(hintOf(failure), o.p.secrets...))
 	}
 	text, err := json.Marshal(line)
 	if err != nil {

@@ -19,10 +19,14 @@ type shelf struct {
 	pair, pending, before rules.Key
 	failPut, failPromote  error
 	checked               bool
+	accounts              []string
 }
 
 func (s *shelf) Name() string    { return "shelf:x" }
 func (s *shelf) Calls() []string { return []string{"shelf:Put x"} }
+
+func (s *shelf) Accounts(context.Context) ([]string, error) { return s.accounts, nil }
+
 func (s *shelf) Check(context.Context) error {
 	s.checked, s.before = true, s.pair
 	return nil
@@ -136,6 +140,20 @@ func TestRotateTakesBackTheNewKey(t *testing.T) {
 				t.Errorf("%s, leaked %v: record = %v", name, leaked, kinds)
 			}
 		}
+	}
+}
+
+// A new key is stored in accounts that are listed, and nowhere else.
+func TestRotateStoresInListedAccounts(t *testing.T) {
+	s := newScene(t)
+	place := &shelf{accounts: []string{account, central}}
+	_, err := s.do(Rotate, Target{ID: s.key.ID}, Arguments{Store: place})
+	if !errors.Is(err, ErrNotListed) || !strings.Contains(err.Error(), central) || len(s.writes()) > 0 {
+		t.Errorf("rotate into an account that is not listed = %v, writes %v", err, s.writes())
+	}
+	s.options.Policy.Accounts = []string{account, central}
+	if out, err := s.do(Rotate, Target{ID: s.key.ID}, Arguments{Store: place}); err != nil || out.State != Rotated {
+		t.Errorf("rotate = %+v, %v", out, err)
 	}
 }
 

@@ -62,7 +62,29 @@ func (r *Responder) planRotate(ctx context.Context, p *Plan, s *session) (err er
 	if err := p.roomStep(ctx, s, keys); err != nil {
 		return err
 	}
+	if err := r.storeAccounts(ctx, p); err != nil {
+		return err
+	}
 	return p.newKeySteps(ctx, user, status)
+}
+
+// storeAccounts makes sure that a new key is only written into accounts that are
+// listed, and names them.
+func (r *Responder) storeAccounts(ctx context.Context, p *Plan) error {
+	accounts, err := p.args.Store.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		if !slices.Contains(r.Policy.Accounts, a) {
+			return &Error{
+				fmt.Sprintf("the new key would be stored in account %s, which is not one of those in which keyquench may change anything", a),
+				"if it is yours: --account " + a + ", or list it under [respond] in your keyquench.toml", ErrNotListed,
+			}
+		}
+		p.Notes = append(p.Notes, "the new key is stored in account "+a)
+	}
+	return nil
 }
 
 // leakedSteps come first when strangers have the key.

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,13 +25,17 @@ const (
 	noSuchKey                  // there is no such active key in this partition
 	wrongSecret                // there is, and its secret is another
 	expired                    // the session is over
-	denied                     // a policy forbade the call
+	denied                     // somebody forbade the call, which says nothing of the key
 	badClock                   // the time of the signature was not believed
 )
 
 // mismatchText is what AWS says with SignatureDoesNotMatch when the secret is
 // wrong. The same code has other texts, for other reasons.
 const mismatchText = "signature we calculated does not match"
+
+// bareDenials are the texts of AccessDenied that give no reason, in small letters.
+// The last is what the SDK makes of no text.
+var bareDenials = []string{"", "access denied", "accessdenied", "unknownerror"}
 
 // meaning reads the answer. It looks at nothing but the exported fields, so that
 // the evidence that is kept tells the same.
@@ -51,15 +56,14 @@ func (a *Answer) meaning() meaning {
 	case "InvalidClientTokenId":
 		return noSuchKey
 	case "AccessDenied":
-		// AWS documents that inactive keys can fail so. But a policy is asked about
-		// a key that has been taken: one of the VPC endpoint on the way, or with
-		// emulators one of the key's own user, who is then named.
-		for _, sign := range []string{"policy", "policies", "not authorized", "arn:"} {
-			if strings.Contains(text, sign) {
-				return denied
-			}
+		// AWS documents that inactive keys can fail so. But whoever stands on the way
+		// says the same of keys that are taken, with a reason: the policy of a VPC
+		// endpoint, a firewall's administrator, an emulator that names the user. So
+		// only a refusal that gives no reason is read as one of the key.
+		if slices.Contains(bareDenials, strings.TrimRight(text, ". ")) {
+			return noSuchKey
 		}
-		return noSuchKey
+		return denied
 	case "SignatureDoesNotMatch":
 		if strings.Contains(text, mismatchText) {
 			return wrongSecret

@@ -73,8 +73,10 @@ func TestFailuresDecideNothing(t *testing.T) {
 		"another account":            {xml(200, success, "arn:aws:iam::210987654321:user/u", "210987654321", meta), 1, "the answer does not fit the key"},
 		"a role of IAM":              {xml(200, success, "arn:aws:iam::123456789012:assumed-role/r/s", "123456789012", meta), 1, "the answer names nobody"},
 		"escapes in the ARN":         {xml(200, success, "arn:aws:iam::123456789012:user/&#x9b;31m", "123456789012", meta), 1, "the answer names nobody"},
-		"VPC endpoint":               {awstest.Refuse(403, "AccessDenied", "no VPC endpoint policy allows the sts:GetCallerIdentity action"), 1, "a policy forbids to ask"},
-		"denied by name":             {awstest.Refuse(403, "AccessDenied", "User: "+good+" is not authorized to perform: sts:GetCallerIdentity"), 1, "a policy forbids to ask"},
+		"VPC endpoint":               {awstest.Refuse(403, "AccessDenied", "no VPC endpoint policy allows the sts:GetCallerIdentity action"), 1, "the question was forbidden"},
+		"denied by name":             {awstest.Refuse(403, "AccessDenied", "User: "+good+" is not authorized to perform: sts:GetCallerIdentity"), 1, "the question was forbidden"},
+		"blocked on the way":         {awstest.Refuse(403, "AccessDenied", "Blocked by your administrator"), 1, "the question was forbidden, which says nothing of the key: AccessDenied: Blocked"},
+		"denied with a reason":       {awstest.Refuse(403, "AccessDenied", "Access Denied: ask the network team"), 1, "the question was forbidden"},
 		"an unknown code":            {awstest.Refuse(403, "SomethingNew", "\x1b[31mnew\u202e"), 1, "SomethingNew: [31mnew"},
 		"incomplete signature":       {awstest.Refuse(400, "IncompleteSignature", "x"), 1, "IncompleteSignature"},
 		"signature, no reason":       {awstest.Refuse(403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region."), 1, "SignatureDoesNotMatch"},
@@ -162,13 +164,16 @@ func TestAWrongSecretThatCannotBeAskedAgain(t *testing.T) {
 	}
 }
 
-// AWS documents inactive keys that fail with AccessDenied.
-func TestAccessDeniedIsARefusal(t *testing.T) {
+// AWS documents inactive keys that fail with AccessDenied; then it gives no reason.
+func TestAccessDeniedWithoutAReasonIsARefusal(t *testing.T) {
 	aws, c := newWorld(t, awstest.Options{})
-	key := aws.Account("aws", "123456789012").User("u").Key()
-	aws.Inject(func(awstest.Call) awstest.Fault { return awstest.Refuse(403, "AccessDenied", "Access Denied") })
-	if v := c.Check(t.Context(), key); v.State != Gone {
-		t.Errorf("Check = %v (%s), want gone", v.State, v.Reason)
+	for _, text := range []string{"", "Access Denied", "access denied.", "AccessDenied"} {
+		key := aws.Account("aws", "123456789012").User("u").Key()
+		aws.Account("aws", "123456789012").User("u").RemoveKey(key.ID)
+		aws.Inject(func(awstest.Call) awstest.Fault { return awstest.Refuse(403, "AccessDenied", text) })
+		if v := c.Check(t.Context(), key); v.State != Gone {
+			t.Errorf("%q: Check = %v (%s), want gone", text, v.State, v.Reason)
+		}
 	}
 }
 

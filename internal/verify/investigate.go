@@ -155,7 +155,7 @@ func (q *inquiry) settles(a *Answer, k rules.Key, p awsapi.Partition) bool {
 	case m == expired && temporary(k.ID):
 		v.State, v.Partition, v.Reason = Expired, p.Name, "AWS says that the session is over"
 	case m == denied:
-		v.Partition, v.Reason = p.Name, "a policy forbids to ask, so that AWS does know the key: "+a.why()
+		v.Reason = "the question was forbidden, which says nothing of the key: " + a.why()
 	case m == badClock:
 		v.Reason = "AWS did not believe the time of the request, though its clock and this machine's agree: " + a.why()
 		if a.Skew.Abs() > clockTolerance {

@@ -108,15 +108,15 @@ func (g *gitHub) path() string {
 }
 
 func (g *gitHub) Calls() []string {
-	var list []string
+	var list, reads []string
 	if g.env != "" {
-		list = append(list, "GitHub: GET /repos/"+g.owner+"/"+g.repo)
+		reads = append(reads, "GitHub: GET /repos/"+g.owner+"/"+g.repo)
 	}
-	list = append(list, "GitHub: GET "+g.path()+"public-key")
+	reads = append(reads, "GitHub: GET "+g.path()+"public-key")
 	for i, name := range g.names {
-		list = append(list, "GitHub: GET "+g.path()+name)
+		reads = append(reads, "GitHub: GET "+g.path()+name)
 		if g.seen.Secrets[i].Visibility == "selected" {
-			list = append(list, "GitHub: GET "+g.path()+name+"/repositories")
+			reads = append(reads, "GitHub: GET "+g.path()+name+"/repositories")
 		}
 		put := "GitHub: PUT " + g.path() + name
 		switch {
@@ -128,7 +128,7 @@ func (g *gitHub) Calls() []string {
 		}
 		list = append(list, put)
 	}
-	return list
+	return append(list, reads...)
 }
 
 // irreversible has Many put this one last.
@@ -137,6 +137,9 @@ func (g *gitHub) irreversible() bool { return true }
 func (g *gitHub) fail(op string, err error, hint string) error {
 	return &Error{Store: g.spec, Op: op, Err: err, hint: hint}
 }
+
+// Accounts implements Store: GitHub is in none of them.
+func (g *gitHub) Accounts(context.Context) ([]string, error) { return nil, nil }
 
 // Check implements Store.
 func (g *gitHub) Check(ctx context.Context) error {

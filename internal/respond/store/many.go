@@ -71,6 +71,20 @@ func (m *Many) Calls() (list []string) {
 	return list
 }
 
+// Accounts implements Store: those of all places. The error joins those of all.
+func (m *Many) Accounts(ctx context.Context) (list []string, err error) {
+	err = m.each(m.stores, func(s Store) error {
+		accounts, err := s.Accounts(ctx)
+		list = append(list, accounts...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
 // Check implements Store. The error joins those of all places.
 func (m *Many) Check(ctx context.Context) error {
 	return m.each(m.stores, func(s Store) error { return s.Check(ctx) })

@@ -44,6 +44,7 @@ type secretsManager struct {
 	fields           [2]string
 	api              *secretsmanager.Client
 	calls            caller
+	owner            owner
 	seen             secretState
 	resumed          bool
 }
@@ -68,7 +69,10 @@ func parseSecretsManager(spec, rest string, o Options) (Store, error) {
 		if a.Service != "secretsmanager" || !ok || !secretName.MatchString(name) {
 			return nil, specError(spec, "that is not the ARN of a secret", "copy it from the secret's page")
 		}
-		s.region = a.Region
+		if !accountForm.MatchString(a.AccountID) {
+			return nil, specError(spec, "that is not the ARN of a secret: it names no account", "copy it from the secret's page")
+		}
+		s.region, s.owner.account = a.Region, a.AccountID
 	} else if !secretName.MatchString(place) {
 		return nil, specError(spec, "that is not the name or ARN of a secret", "names have letters, digits and /_+=.@-")
 	}
@@ -80,6 +84,7 @@ func parseSecretsManager(spec, rest string, o Options) (Store, error) {
 		Region: cfg.Region, Credentials: cfg.Credentials, HTTPClient: cfg.HTTPClient,
 		BaseEndpoint: cfg.BaseEndpoint, Retryer: aws.NopRetryer{},
 	})
+	s.owner.ask(cfg, s.calls)
 	return s, nil
 }
 
@@ -90,16 +95,25 @@ func (s *secretsManager) Calls() []string {
 	if s.seen.Current != "" {
 		from = " RemoveFromVersionId=" + s.seen.Current
 	}
-	return []string{
-		"secretsmanager:DescribeSecret SecretId=" + s.id,
-		"secretsmanager:GetSecretValue SecretId=" + s.id + " VersionStage=" + current,
+	list := []string{
 		fmt.Sprintf("secretsmanager:PutSecretValue SecretId=%s VersionStages=[%s] (fields %s and %s, the others as they are)", s.id, pending, s.fields[0], s.fields[1]),
 		"secretsmanager:UpdateSecretVersionStage SecretId=" + s.id + " VersionStage=" + current + " MoveToVersionId=(the new one)" + from,
+		"secretsmanager:DescribeSecret SecretId=" + s.id,
+		"secretsmanager:GetSecretValue SecretId=" + s.id + " VersionStage=" + current,
 	}
+	if s.owner.account == "" {
+		list = append(list, whoCall)
+	}
+	return list
 }
 
 func (s *secretsManager) fail(op string, err error, hint string) error {
 	return &Error{Store: s.spec, Op: op, Err: err, hint: hint}
+}
+
+// Accounts implements Store.
+func (s *secretsManager) Accounts(ctx context.Context) ([]string, error) {
+	return s.owner.accounts(ctx, s.spec)
 }
 
 // Check implements Store.

@@ -89,6 +89,9 @@ func (s *fileStore) open(op string) (l local, text string, existed bool, err err
 	return l, text, existed, nil
 }
 
+// Accounts implements Store: a file is in none.
+func (s *fileStore) Accounts(context.Context) ([]string, error) { return nil, nil }
+
 // Promote implements Store: the file is read anew by every program that starts.
 func (s *fileStore) Promote(context.Context) error { return nil }
 

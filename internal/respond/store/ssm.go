@@ -35,6 +35,7 @@ type parameters struct {
 	fields  [2]string // of the JSON object, if there is one name
 	api     *ssm.Client
 	calls   caller
+	owner   owner
 	seen    []parameterState
 	resumed bool
 }
@@ -78,16 +79,18 @@ func parseParameters(spec, rest string, o Options) (Store, error) {
 		Region: cfg.Region, Credentials: cfg.Credentials, HTTPClient: cfg.HTTPClient,
 		BaseEndpoint: cfg.BaseEndpoint, Retryer: aws.NopRetryer{},
 	})
+	s.owner.ask(cfg, s.calls)
 	return s, nil
 }
 
 func (s *parameters) Name() string { return s.spec }
 
 func (s *parameters) Calls() (list []string) {
+	var reads []string
 	for i, name := range s.names {
-		list = append(list, "ssm:GetParameter Name="+name+" WithDecryption=true")
+		reads = append(reads, "ssm:GetParameter Name="+name+" WithDecryption=true")
 		if s.seen == nil || s.seen[i].Version > 0 {
-			list = append(list, "ssm:DescribeParameters Name="+name)
+			reads = append(reads, "ssm:DescribeParameters Name="+name)
 		}
 		put := "ssm:PutParameter Name=" + name
 		switch {
@@ -100,7 +103,7 @@ func (s *parameters) Calls() (list []string) {
 		}
 		list = append(list, put)
 	}
-	return list
+	return append(append(list, reads...), whoCall)
 }
 
 func (s *parameters) fail(op string, err error, hint string) error {
@@ -143,6 +146,11 @@ func (s *parameters) read(ctx context.Context, name string, version int64) (p pa
 		return parameter{}, errors.New("the answer is not about " + full)
 	}
 	return parameter{rules.NewSecret(*out.Parameter.Value), out.Parameter.Version, out.Parameter.Type}, nil
+}
+
+// Accounts implements Store.
+func (s *parameters) Accounts(ctx context.Context) ([]string, error) {
+	return s.owner.accounts(ctx, s.spec)
 }
 
 // Check implements Store.

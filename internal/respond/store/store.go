@@ -36,10 +36,14 @@ import (
 type Store interface {
 	// Name is the place as the user wrote it. It holds no secret.
 	Name() string
-	// Calls lists the API calls and changes of files that Check, Put and Promote
-	// will make, for a plan. After Check it says of each whether something is
-	// replaced or made.
+	// Calls lists the API calls and changes of files that Accounts, Check, Put and
+	// Promote will make, for a plan: those that write first, so that the first names
+	// the deed. After Check it says of each whether something is replaced or made.
 	Calls() []string
+	// Accounts are the AWS accounts that Put and Promote write into, each once and
+	// in order: those of the credentials, or of an ARN. None is for places that are
+	// not in AWS. It only reads, and may be called at any time.
+	Accounts(ctx context.Context) ([]string, error)
 	// Check reads, and only reads: whether the place is there and fit to take a
 	// pair. It remembers for Restore what is there. After Resume it keeps what it
 	// was told instead.
