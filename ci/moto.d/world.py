@@ -179,7 +179,7 @@ class Journey:
         return json.loads(out)
 
     def flags(self, *more):
-        return ("--account", ACCOUNT, "--ledger", str(self.ledger), "--yes", "--format", "json", "--wait", "2s", *more)
+        return ("--account", ACCOUNT, "--account", HOME, "--ledger", str(self.ledger), "--yes", "--format", "json", "--wait", "2s", *more)
 
     def by_role(self, *more):
         return self.flags("--role", ROLE, "--external-id", EXTERNAL_ID, *more)
