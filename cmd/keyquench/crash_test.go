@@ -9,9 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/keyquench/keyquench/internal/awstest"
 	"github.com/keyquench/keyquench/internal/ledger"
@@ -134,21 +132,24 @@ func killedAt(t *testing.T, n int, deed bool, args func(*incident) []string, don
 	x := newIncident(t)
 	x.user.SetPassword()
 	c := x.command(args(x)...)
-	var mu sync.Mutex
-	hit := false
+	started, killed := make(chan struct{}), make(chan struct{}, 1)
 	x.aws.Inject(awstest.Nth(n, awstest.Fault{Deed: deed, Close: true, Then: func() {
-		mu.Lock()
-		defer mu.Unlock()
-		hit = true
+		<-started
 		_ = c.Process.Kill()
-		time.Sleep(time.Millisecond) // only a hint: the signal is there already
+		killed <- struct{}{}
 	}}))
-	out, _ := c.CombinedOutput()
-	x.output.Write(out)
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	close(started)
+	_ = c.Wait() // by whatever it ended
+	x.output.Write(out.Bytes())
 	x.aws.Inject(nil)
-	mu.Lock()
-	defer mu.Unlock()
-	if !hit {
+	select {
+	case <-killed:
+	default:
 		return false
 	}
 	at := fmt.Sprintf("killed at call %d, deed done %v", n, deed)
