@@ -95,6 +95,12 @@ func (f *respondFlags) addTarget(s *pflag.FlagSet) {
 	s.StringVar(&f.owner, "owner", "", "whose it is, if nothing else tells: `user/NAME|role/NAME`")
 }
 
+// addStore adds the flags that say more of where a key is stored.
+func (f *respondFlags) addStore(s *pflag.FlagSet) {
+	s.StringVar(&f.region, "region", "us-east-1", "the `REGION` of the secret or parameter")
+	s.StringVar(&f.token, "github-token-env", "GITHUB_TOKEN", "read GitHub's token from the variable `NAME`")
+}
+
 func (p *program) killCommand() *cobra.Command {
 	var f respondFlags
 	c := p.deedCommand(&f, respond.Kill, &cobra.Command{Use: "kill KEY_ID [flags]", Short: "turn a leaked key off", Long: killHelp, Example: killExamples})
@@ -111,8 +117,7 @@ func (p *program) rotateCommand() *cobra.Command {
 	s.BoolVar(&f.planned, "not-leaked", false, "nobody else has the key, even if keyquench found it: turn it off last")
 	s.DurationVar(&f.grace, "grace", 0, "keep the old key until it was not used for `TIME`, such as 24h")
 	s.StringVar(&f.deleted, "delete", "", "where the user has two keys, delete `KEY_ID` for good")
-	s.StringVar(&f.region, "region", "us-east-1", "the `REGION` of the secret or parameter")
-	s.StringVar(&f.token, "github-token-env", "GITHUB_TOKEN", "read GitHub's token from the variable `NAME`")
+	f.addStore(s)
 	s.BoolVar(&f.force, "force", false, "overwrite a file, or write one that Git would take up")
 	f.addTarget(s)
 	return c
@@ -129,8 +134,7 @@ func (p *program) undoCommand() *cobra.Command {
 	var f respondFlags
 	c := p.deedCommand(&f, respond.Undo, &cobra.Command{Use: "undo CASE [flags]", Short: "put back what a case changed", Long: undoHelp, Example: undoExamples})
 	c.Flags().StringVar(&f.password, "password-file", "", "write the new console password to `FILE` (mode 0600)")
-	c.Flags().StringVar(&f.region, "region", "us-east-1", "the `REGION` of the secret or parameter")
-	c.Flags().StringVar(&f.token, "github-token-env", "GITHUB_TOKEN", "read GitHub's token from the variable `NAME`")
+	f.addStore(c.Flags())
 	return c
 }
 

@@ -178,7 +178,6 @@ func (r *Responder) unchanged(ctx context.Context, p *Plan) (*Plan, error) {
 // before are those written down then. What is read now may be half of it.
 func (a *run) resume(h *history) error {
 	p := a.p
-	p.Case, p.Resumes = h.plan.Case, true
 	leaked := p.args.Leaked
 	p.take(h)
 	p.Leaked = p.Leaked || leaked
@@ -207,6 +206,11 @@ func (a *run) leakedSince(ctx context.Context) error {
 
 func nothingDone(err error) error {
 	return &Error{"nothing was done, since it could not be written down first", hintOf(err, "give a ledger that can be written: --ledger FILE"), err}
+}
+
+// unwritten is that something was not done, since it could not be written first.
+func unwritten(what string, err error) error {
+	return &Error{what + " could not be written down first", hintOf(err, "make room for the ledger, and run it again"), err}
 }
 
 // hintOf is the next step that an error knows, or else another.
@@ -304,7 +308,7 @@ func (a *run) intend(ctx context.Context, i int, in intent) error {
 		if i == 0 && len(a.h.results) == 0 {
 			return nothingDone(err)
 		}
-		return &Error{"stopped, since the next step could not be written down first", hintOf(err, "make room for the ledger, and run it again"), err}
+		return unwritten("stopped, since the next step", err)
 	}
 	in.at = a.Now()
 	a.h.intents[i] = in

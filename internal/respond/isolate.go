@@ -257,7 +257,7 @@ func (a *run) again(ctx context.Context) error {
 // more adds steps that were found on the way, and writes them down.
 func (a *run) more(ctx context.Context, steps []Step) error {
 	if err := a.keep.write(ctx, a.p, KindMore, steps); err != nil {
-		return &Error{"stopped, since further steps could not be written down first", hintOf(err, "make room for the ledger, and run it again"), err}
+		return unwritten("stopped, since further steps", err)
 	}
 	a.p.Steps = append(a.p.Steps, steps...)
 	return nil

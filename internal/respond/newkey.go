@@ -117,7 +117,7 @@ func (a *run) drop(ctx context.Context, i int, id string) error {
 	from := a.Now()
 	st := noKeyStep(a.p.Steps[i].User, id, active)
 	if err := a.keep.write(ctx, a.p, KindIntent, intent{Step: i, Op: opNoKey, Actor: a.s.how, Calls: st.Calls, Keys: a.h.intents[i].Keys}); err != nil {
-		return &Error{"stopped, since the next step could not be written down first", hintOf(err, "make room for the ledger, and run it again"), err}
+		return unwritten("stopped, since the next step", err)
 	}
 	if _, _, err := a.act(ctx, i, st); err != nil {
 		return err

@@ -141,7 +141,6 @@ func (p *Plan) make(r *Responder) func(context.Context, *session) error {
 func (p *Plan) resume(h *history) func(context.Context, *session) error {
 	return func(ctx context.Context, s *session) error {
 		p.take(h)
-		p.Case, p.Resumes = h.plan.Case, true
 		p.Notes = append(p.Notes, "goes on with case "+p.Case+", which was interrupted")
 		if s.self || p.Owner.User == "" {
 			return nil
@@ -151,8 +150,9 @@ func (p *Plan) resume(h *history) func(context.Context, *session) error {
 	}
 }
 
-// take makes p what was written down of a case.
+// take makes p what was written down of a case that is gone on with.
 func (p *Plan) take(h *history) {
+	p.Case, p.Resumes = h.plan.Case, true
 	p.Steps, p.Owner, p.Leaked, p.Stores, p.Memory = h.plan.Steps, h.plan.Owner, h.plan.Leaked, h.plan.Stores, h.memory()
 }
 

@@ -79,7 +79,6 @@ type history struct {
 	intents map[int]intent
 	results map[int]result
 	last    string // kind of the last entry
-	end     json.RawMessage
 	undone  bool
 }
 
@@ -179,7 +178,7 @@ func add(cases map[string]*history, ids *[]string, e ledger.Entry) error {
 	case KindUndone:
 		h.undone = true
 	case KindPlan, KindWaiting, KindDone, KindFailed:
-		h.end = e.Data
+		// Nothing in them is needed to go on.
 	default:
 		return nil
 	}

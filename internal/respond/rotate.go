@@ -201,8 +201,7 @@ func (a *run) store(ctx context.Context, i int) error {
 	}
 	from := a.Now()
 	if err := a.p.args.Store.Put(ctx, a.pair, a.p.Case); err != nil {
-		a.h.results[i] = result{Step: i, Op: opStore, Result: resultFailed, Error: err.Error()}
-		return a.rollBack(ctx, errors.Join(err, a.outcome(ctx, i, a.h.results[i], from)))
+		return a.rollBack(ctx, errors.Join(err, a.outcome(ctx, i, result{Result: resultFailed, Error: err.Error()}, from)))
 	}
 	return a.outcome(ctx, i, a.remember(result{Result: resultDone}), from)
 }
@@ -256,7 +255,7 @@ func (a *run) rollBack(ctx context.Context, cause error) error {
 	i := slices.IndexFunc(a.p.Steps, func(s Step) bool { return s.Op == opNewKey })
 	back := intent{Step: i, Op: opRestore, Actor: a.s.how, Calls: []string{"put back what " + a.p.args.Store.Name() + " had before"}, Keys: a.h.intents[i].Keys}
 	if err := a.keep.write(ctx, a.p, KindIntent, back); err != nil {
-		return errors.Join(cause, &Error{"the store was not put back, since that could not be written down first", hintOf(err, "make room for the ledger, and run it again"), err})
+		return errors.Join(cause, unwritten("the store was not put back, since that", err))
 	}
 	if err := a.p.args.Store.Restore(ctx); err != nil {
 		return &Error{"the rotation failed, and the store could not be put back; the new key " + a.out.NewKey + " stays, since it is stored", "run the same command again", errors.Join(cause, err)}

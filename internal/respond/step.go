@@ -92,8 +92,8 @@ func noLoginStep(user string, was LoginState) Step {
 	return Step{Op: opNoLogin, User: user, Was: was.text(), Calls: []string{call("iam:DeleteLoginProfile", userParams(user)...)}}
 }
 
-func loginStep(user, was string) Step {
-	return Step{Op: opLogin, User: user, Was: was, Calls: []string{call("iam:CreateLoginProfile", userParams(user, "PasswordResetRequired=true")...)}}
+func loginStep(user string) Step {
+	return Step{Op: opLogin, User: user, Calls: []string{call("iam:CreateLoginProfile", userParams(user, "PasswordResetRequired=true")...)}}
 }
 
 func userPolicyStep(user, name, document, was string) Step {
@@ -149,7 +149,7 @@ func (s Step) inverse() (back Step, ok bool) {
 	case opCredential:
 		return credentialStep(s.User, CredentialState{ID: s.ID, Service: s.Service, Status: s.Status}, s.Was), s.Was == active || s.Was == inactive
 	case opNoLogin:
-		return loginStep(s.User, ""), true
+		return loginStep(s.User), true
 	case opUserPolicy:
 		if s.Was == "" {
 			return noUserPolicyStep(s.User, s.Policy, s.Document), true
