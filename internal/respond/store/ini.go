@@ -154,6 +154,11 @@ func setProfile(text, name, id, secret string) (string, error) {
 			lines = slices.Insert(lines, s.header+1, key+" = "+value+eol)
 		}
 	}
+	// A line that stood indented below the header goes on with a value that is
+	// put between them.
+	if _, err := findSection(lines, name); err != nil {
+		return "", err
+	}
 	return strings.Join(lines, ""), nil
 }
 

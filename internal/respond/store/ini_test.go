@@ -50,6 +50,7 @@ func TestProfilesThatAreLeftAlone(t *testing.T) {
 		"twice":               "[p]\n[q]\n[ p ]\n",
 		"a key twice":         "[p]\naws_access_key_id = a\nAWS_ACCESS_KEY_ID = b\n",
 		"a value of two rows": "[p]\naws_secret_access_key = a\n  b\n",
+		"an indented row":     "[p]\n\tx\n",
 		"after a comment":     "[p]\naws_secret_access_key = a\n# c\n\tb\n",
 		"a role":              "[p]\nrole_arn = x\n",
 		"a program":           "[p]\ncredential_process = x\n",
