@@ -3,6 +3,7 @@ package scanner
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -154,37 +155,54 @@ func (r *Repo) readCommits(ctx context.Context, reader *pack.Reader, tips []pack
 			continue
 		}
 		seen.Add(n)
-		kind, data, err := reader.Read(n)
-		if err != nil {
-			return nil, fmt.Errorf("read commit: %w", err)
-		}
-		if kind != pack.Commit {
+		v, gone, err := r.node(reader, n)
+		if errors.Is(err, errNoCommit) {
 			continue // a ref to a tree or a blob
 		}
-		id := r.store.ID(n)
-		c, err := parseCommit(data, r.store.Format())
+		if err == nil && !gone.IsZero() && !r.shallow[r.store.ID(n)] {
+			err = r.goneParent(n, gone)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", id, err)
+			return nil, err
 		}
-		v := node{num: n, tree: pack.None, when: c.when}
-		if t, ok := r.store.Lookup(c.tree); ok {
-			v.tree = t
-		}
-		for _, raw := range c.parents {
-			p, ok := r.store.Lookup(raw)
-			if !ok {
-				if r.shallow[id] {
-					continue
-				}
-				parent := oid.FromBytes(raw)
-				return nil, hinted(fmt.Errorf("%s: parent %s: %w", id, parent, pack.ErrMissing), "git fetch the missing history, or check the repository with git fsck")
-			}
-			v.parents = append(v.parents, p)
-			queue = append(queue, p)
-		}
+		queue = append(queue, v.parents...)
 		nodes = append(nodes, v)
 	}
 	return nodes, nil
+}
+
+var errNoCommit = errors.New("not a commit")
+
+// node reads a commit. Its parents are those that the store has; gone is one that
+// it lacks.
+func (r *Repo) node(reader *pack.Reader, n pack.Num) (v node, gone ObjectID, err error) {
+	kind, data, err := reader.Read(n)
+	if err != nil {
+		return v, gone, fmt.Errorf("read commit: %w", err)
+	}
+	if kind != pack.Commit {
+		return v, gone, errNoCommit
+	}
+	c, err := parseCommit(data, r.store.Format())
+	if err != nil {
+		return v, gone, fmt.Errorf("%s: %w", r.store.ID(n), err)
+	}
+	v = node{num: n, tree: pack.None, when: c.when}
+	if t, ok := r.store.Lookup(c.tree); ok {
+		v.tree = t
+	}
+	for _, raw := range c.parents {
+		if p, ok := r.store.Lookup(raw); ok {
+			v.parents = append(v.parents, p)
+		} else {
+			gone = oid.FromBytes(raw)
+		}
+	}
+	return v, gone, nil
+}
+
+func (r *Repo) goneParent(n pack.Num, parent ObjectID) error {
+	return hinted(fmt.Errorf("%s: parent %s: %w", r.store.ID(n), parent, pack.ErrMissing), "git fetch the missing history, or check the repository with git fsck")
 }
 
 // differ finds what commits added to their parents.

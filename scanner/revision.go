@@ -67,7 +67,7 @@ func (r *Repo) toCommit(reader *pack.Reader, n pack.Num) (pack.Num, error) {
 		return n, pack.ErrMissing
 	}
 	if kind, _, err := reader.Read(n); err != nil || kind != pack.Commit {
-		return pack.None, errors.Join(errors.New("not a commit"), err)
+		return pack.None, errors.Join(errNoCommit, err)
 	}
 	return n, nil
 }

@@ -56,8 +56,7 @@ func (f *scanFlags) addManner(s *pflag.FlagSet) {
 	s.BoolVar(&f.secrets, "show-secrets", false, "write secrets in full: mind who reads the output")
 	s.BoolVar(&f.noProgress, "no-progress", false, "show no progress")
 	s.StringVar(&f.color, "color", "auto", "colour the text: `auto|always|never`; auto obeys NO_COLOR")
-	s.BoolVar(&f.noAllow, "no-allow", false, "report lines marked keyquench:allow too")
-	s.BoolVar(&f.gitleaksAllow, "gitleaks-allow", false, "leave out lines marked gitleaks:allow, too")
+	f.addMarkers(s)
 	s.BoolVar(&f.noCache, "no-cache", false, "read all of history again, and remember nothing of it")
 	s.IntVar(&f.workers, "workers", 0, "scan with `N` workers (default: one a processor)")
 	s.SortFlags = false
@@ -73,10 +72,21 @@ func (f *scanFlags) addTarget(s *pflag.FlagSet) {
 	s.StringVar(&f.rng, "range", "", "scan what the commits `A..B` added")
 	s.StringArrayVar(&f.branches, "branch", nil, "scan only what branch `NAME` leads to; may be repeated")
 	s.StringVar(&f.since, "since", "", "scan only commits made since `DATE`")
+	f.addRules(s)
+	s.SortFlags = false
+}
+
+// addRules adds the flags that say what is looked for.
+func (f *scanFlags) addRules(s *pflag.FlagSet) {
 	s.StringArrayVar(&f.rules, "rules", nil, "add the rules of `FILE`, keyquench's or gitleaks'; may be repeated")
 	s.StringVar(&f.config, "config", "", "read settings from `FILE`, a keyquench.toml")
 	s.BoolVar(&f.trustRepo, "trust-repo-config", false, "follow the keyquench.toml and .keyquenchignore of what is scanned")
-	s.SortFlags = false
+}
+
+// addMarkers adds the flags that say which markers on a line count.
+func (f *scanFlags) addMarkers(s *pflag.FlagSet) {
+	s.BoolVar(&f.noAllow, "no-allow", false, "report lines marked keyquench:allow too")
+	s.BoolVar(&f.gitleaksAllow, "gitleaks-allow", false, "leave out lines marked gitleaks:allow, too")
 }
 
 // check refuses what contradicts itself, and reads what needs reading.

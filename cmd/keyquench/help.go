@@ -216,3 +216,29 @@ Somebody who has a leaked key can use it again after that.
 
 const undoExamples = `  keyquench ledger list
   keyquench undo 20261122-k3x7q2aa --dry-run`
+
+const hookHelp = `Hook keeps keys from being committed and pushed.
+
+  keyquench hook install            in this repository
+  keyquench hook install --global   in all of yours
+  keyquench hook doctor             does it really fire?
+
+Before a commit, what is staged is scanned; before a push, what the remote does
+not have yet; on a server, before a push is taken, what is new in it. No hook
+needs the network. git commit --no-verify and git push --no-verify pass them by:
+the GitHub Action and the scan of the whole history find what slipped through,
+and then the key is to be turned off.`
+
+const hookRunHelp = `Run is what hook scripts call: it takes the arguments, the standard input and the
+environment that git gives the hook NAME, and scans what it is about.
+
+  pre-commit, pre-merge-commit, pre-applypatch
+                what the commit would add to HEAD, of the index it is made from
+  pre-push      what the remote does not have yet: commits, of merges too, their
+                messages, tags
+  pre-receive   on a server: what a push brings that no ref leads to yet
+  framework     what the pre-commit framework calls it for; by hand (pre-commit
+                run --all-files), what is staged and all files of the work tree
+
+Nothing is written when nothing was found. Exit codes: 0 go on; 1 keys were found;
+3 not everything could be read. Git goes on with 0 only.`

@@ -133,7 +133,7 @@ func (p *program) root() *cobra.Command {
 		return usageError{what, c.CommandPath() + " --help lists the flags"}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(p.scanCommand(), p.rulesCommand(), p.explainCommand(), p.baselineCommand(), p.verifyCommand(), p.killCommand(), p.rotateCommand(), p.isolateCommand(), p.undoCommand(), p.doctorCommand(), p.ledgerCommand(), p.setupCommand(), p.completionCommand(root))
+	root.AddCommand(p.scanCommand(), p.rulesCommand(), p.explainCommand(), p.baselineCommand(), p.verifyCommand(), p.killCommand(), p.rotateCommand(), p.isolateCommand(), p.undoCommand(), p.doctorCommand(), p.ledgerCommand(), p.setupCommand(), p.hookCommand(), p.completionCommand(root))
 	return root
 }
 
