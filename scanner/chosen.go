@@ -205,125 +205,27 @@ func (r *Repo) goneParent(n pack.Num, parent ObjectID) error {
 	return hinted(fmt.Errorf("%s: parent %s: %w", r.store.ID(n), parent, pack.ErrMissing), "git fetch the missing history, or check the repository with git fsck")
 }
 
-// differ finds what commits added to their parents.
-type differ struct {
-	r      *Repo
-	reader *pack.Reader
-	choice *choice
-	rules  *rules.Set
-}
-
-func (d *differ) commit(i int32) error {
-	n := d.choice.graph.nodes[i]
-	d.choice.want.Add(n.num)
-	if n.tree == pack.None {
-		id := d.r.store.ID(n.num)
-		return fmt.Errorf("tree of commit %s: %w", id, pack.ErrMissing)
-	}
-	var parents []pack.Num
-	for _, p := range n.parents {
-		j, ok := d.choice.graph.at[p]
-		if !ok {
-			continue
-		}
-		t := d.choice.graph.nodes[j].tree
-		if t == n.tree {
-			return nil
-		}
-		if t != pack.None {
-			parents = append(parents, t)
-		}
-	}
-	return d.tree(n.tree, parents, "", i, 0)
-}
-
-// tree adds what tree t, at path, has and none of the trees in parents does.
-func (d *differ) tree(t pack.Num, parents []pack.Num, path string, commit int32, depth int) error {
-	if depth > maxTreeDepth {
-		return fmt.Errorf("trees nest deeper than %d: %w", maxTreeDepth, pack.ErrCorrupt)
-	}
-	mine, err := d.read(t)
-	if err != nil {
-		return err
-	}
-	theirs := make([]map[string]treeEntry, len(parents))
-	for i, p := range parents {
-		list, err := d.read(p)
-		if err != nil {
-			return err
-		}
-		theirs[i] = make(map[string]treeEntry, len(list))
-		for _, e := range list {
-			theirs[i][string(e.Name)] = e
-		}
-	}
-	for _, e := range mine {
-		if e.Mode&modeType == modeGitlink || present(e, theirs) {
-			continue
-		}
-		if wantsName(d.rules, e.Name) && !slices.ContainsFunc(theirs, func(m map[string]treeEntry) bool { _, ok := m[string(e.Name)]; return ok }) {
-			d.choice.names = append(d.choice.names, nameAddition{t, path, string(e.Name), commit})
-			d.choice.want.Add(t)
-		}
-		n, ok := d.r.store.Lookup(e.ID)
-		full := path + string(e.Name)
-		if !ok {
-			if d.r.partial {
-				continue // counted when the walk sees the tree
-			}
-			id := oid.FromBytes(e.ID)
-			return fmt.Errorf("%s: %w", id, pack.ErrMissing)
-		}
-		if e.isBlob() {
-			d.choice.want.Add(n)
-			d.choice.added = append(d.choice.added, addition{n, full, commit})
-			continue
-		}
-		d.choice.want.Add(n)
-		var below []pack.Num
-		for _, m := range theirs {
-			if o, ok := m[string(e.Name)]; ok && o.isTree() {
-				if p, ok := d.r.store.Lookup(o.ID); ok {
-					below = append(below, p)
-				}
-			}
-		}
-		if err := d.tree(n, below, full+"/", commit, depth+1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func present(e treeEntry, theirs []map[string]treeEntry) bool {
-	for _, m := range theirs {
-		if o, ok := m[string(e.Name)]; ok && bytes.Equal(o.ID, e.ID) && o.isTree() == e.isTree() {
-			return true
-		}
-	}
-	return false
-}
-
-func (d *differ) read(t pack.Num) ([]treeEntry, error) { return d.r.readTree(d.reader, t) }
-
 // readTree lists a tree; with an error, the entries that stand before it.
 func (r *Repo) readTree(reader *pack.Reader, t pack.Num) (list []treeEntry, err error) {
 	kind, data, err := reader.Read(t)
 	if err != nil {
 		return nil, err
 	}
-	id := r.store.ID(t)
 	if kind != pack.Tree {
-		return nil, fmt.Errorf("%s is a %s, not a tree: %w", id, kind, pack.ErrCorrupt)
+		return nil, r.notTree(t, kind)
 	}
 	entries, ok := treeEntries(bytes.Clone(data), r.store.Format())
 	for e := range entries {
 		list = append(list, e)
 	}
 	if !ok() {
-		return list, fmt.Errorf("tree %s ends in the middle of an entry: %w", id, pack.ErrCorrupt)
+		return list, fmt.Errorf("tree %s ends in the middle of an entry: %w", r.store.ID(t), pack.ErrCorrupt)
 	}
 	return list, nil
+}
+
+func (r *Repo) notTree(t pack.Num, kind pack.Kind) error {
+	return fmt.Errorf("%s is a %s, not a tree: %w", r.store.ID(t), kind, pack.ErrCorrupt)
 }
 
 // knownBefore tells whether some parent of the commit that added h's blob has

@@ -59,17 +59,55 @@ func (h *history) Parts(ctx context.Context) iter.Seq2[Part, error] {
 		} else {
 			want = h.recall(ctx)
 		}
-		plan := h.repo.store.Plan(want)
-		var problems []error
-		for _, p := range append(h.repo.store.Problems(), plan.Problems...) {
-			problems = append(problems, h.repo.alone.advise(p))
+		if h.chosen != nil && want.Len() <= fewObjects {
+			if h.problems(nil, yield) {
+				yield(h.singly(want), nil)
+			}
+			return
 		}
-		if len(problems) > 0 && !yield(errorsPart(problems), nil) {
+		plan := h.repo.store.Plan(want)
+		if !h.problems(plan.Problems, yield) {
 			return
 		}
 		for _, u := range plan.Units {
 			if ctx.Err() != nil || !yield(h.part(plan, u), nil) {
 				return
+			}
+		}
+	}
+}
+
+// problems yields those of the store, and more.
+func (h *history) problems(more []pack.Problem, yield func(Part, error) bool) bool {
+	var list []error
+	for _, p := range append(h.repo.store.Problems(), more...) {
+		list = append(list, h.repo.alone.advise(p))
+	}
+	return len(list) == 0 || yield(errorsPart(list), nil)
+}
+
+// fewObjects is up to how many objects are read one by one: to plan a walk over a
+// store of half a million takes as long as reading some thousand out of order.
+const fewObjects = 2000
+
+// singly reads objects one by one.
+func (h *history) singly(want pack.Want) Part {
+	return func(ctx context.Context) iter.Seq2[Blob, error] {
+		return func(yield func(Blob, error) bool) {
+			g := gathered{missing: map[oid.ID]bool{}, edges: h.edgeRoom()}
+			defer h.add(&g)
+			reader := h.repo.store.Reader()
+			for n := range want.All() {
+				if ctx.Err() != nil {
+					return
+				}
+				kind, data, err := reader.Read(n)
+				if err == nil {
+					err = h.look(ctx, &g, pack.Object{Num: n, Kind: kind, Data: data, Base: pack.None}, yield)
+				}
+				if errors.Is(err, errStop) || err != nil && !yield(Blob{}, err) {
+					return
+				}
 			}
 		}
 	}

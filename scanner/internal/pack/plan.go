@@ -2,6 +2,7 @@ package pack
 
 import (
 	"cmp"
+	"iter"
 	"math/bits"
 	"slices"
 	"sync"
@@ -19,6 +20,19 @@ func (w Want) Add(n Num) { w[n/64] |= 1 << (n % 64) }
 
 // Has tells whether n is chosen.
 func (w Want) Has(n Num) bool { return w == nil || w[n/64]>>(n%64)&1 == 1 }
+
+// All gives the objects of w, in order.
+func (w Want) All() iter.Seq[Num] {
+	return func(yield func(Num) bool) {
+		for i, word := range w {
+			for ; word != 0; word &= word - 1 {
+				if !yield(Num(64*i + bits.TrailingZeros64(word))) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Len is how many are chosen.
 func (w Want) Len() (n int) {
