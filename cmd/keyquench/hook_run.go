@@ -108,7 +108,7 @@ func (p *program) hookScan(ctx context.Context, call *hookCall, f *scanFlags) er
 		p.code = exitFailed
 	}
 	if call.gate == report.ByHand && p.code == exitClean {
-		fmt.Fprintf(p.errOut, "keyquench: no key in what is staged and in the files: %d bytes read\n", sum.Bytes)
+		fmt.Fprintf(p.errOut, "keyquench: no key in %d bytes\n", sum.Bytes)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ var gates = [...]gateText{
 		unread:  "tell who runs this server",
 	},
 	ByHand: {
-		stopped: "keys were found",
+		stopped: "the check failed",
 		take:    "Take it out of the file. What is committed already stays in the history: keyquench scan tells since when.",
 		pushed:  "Was it ever pushed or shown to anybody? Then turn it off first: keyquench kill %s",
 		pass:    "The hooks stop what is new; this looked at all the files.",
