@@ -107,6 +107,8 @@ func (f *scanFlags) check(s *pflag.FlagSet, now time.Time) (scanner.Choice, erro
 		}
 	}
 	switch {
+	case f.secrets && report.Masks(f.format):
+		return c, usageError{"--show-secrets and --format " + f.format + " contradict each other", "leave one of them out: all who can read the repository see what GitHub shows of a job"}
 	case f.workers < 0 || f.workers > maxWorkers || s.Changed("workers") && f.workers == 0:
 		return c, usageError{fmt.Sprintf("--workers %d is out of range", f.workers), fmt.Sprintf("a number from 1 to %d, or leave it out", maxWorkers)}
 	case f.outGiven && f.output == "":

@@ -41,7 +41,7 @@ func TestNoCommandWritesTheSecret(t *testing.T) {
 	}
 	for _, fault := range []func(awstest.Call) awstest.Fault{echo, nil} {
 		x.aws.Inject(fault)
-		for _, format := range []string{"text", "json", "sarif", "junit", "csv", "html"} {
+		for _, format := range []string{"text", "json", "sarif", "junit", "csv", "html", "github", "markdown"} {
 			x.run(append([]string{"scan", "tree", "--verify", "--format", format}, ask...)...)
 		}
 		x.run(append([]string{"verify", "--key-id", x.key.ID, "--secret-env", "LEAKED"}, ask...)...)

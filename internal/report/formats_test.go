@@ -28,7 +28,7 @@ var hostile = []string{
 	`"' onload=alert(1) x="`, "javascript:alert(1)", "{{.}}{{template \"x\"}}", "${7*7}", "`x`", "data:text/html,x",
 	"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "'=1", "''", "＝1", "a;=1", "a,b\"c\nd", "[[ATTACHMENT|/etc/passwd]]",
 	"[x](http://example.com)", "[1](1)", "{0}", "\\", "../../etc/passwd", "/etc/passwd", "a//b", ".", "..", "a/./b", "C:\\x", "a:b", "//h/p", "%2e%2e/x", "?q#f",
-	"::error::x", "##[error]x", "\u2028\u2029\u0085", "ميزانية.md", "🔑", strings.Repeat("x", 5000), strings.Repeat("é", 300),
+	"::error::x", "##[error]x", "x%0A::error::x", "x,line=1%2Cy:z=", "\u2028\u2029\u0085", "ميزانية.md", "🔑", strings.Repeat("x", 5000), strings.Repeat("é", 300),
 }
 
 // marked is a finding with s wherever a repository can put a text.
@@ -165,8 +165,8 @@ func TestNoFormatShowsASecret(t *testing.T) {
 		}
 		o.ShowSecrets = true
 		for i, secret := range s.secrets {
-			if !strings.Contains(decoded(written(t, format, o, s.summary, s.findings...)), secret) {
-				t.Errorf("%s does not show secret %d when asked to", format, i)
+			if got := strings.Contains(decoded(written(t, format, o, s.summary, s.findings...)), secret); got == Masks(format) {
+				t.Errorf("%s shows secret %d when asked to: %t", format, i, got)
 			}
 		}
 		if format == "html" && !strings.Contains(written(t, format, o, s.summary, s.findings...), "This page shows secrets in full.") {
@@ -180,7 +180,7 @@ func TestFormatsAreGolden(t *testing.T) {
 	s.summary.Skipped, s.summary.Skips = 3, []scanner.Skip{{What: "pack\x1b\n", Err: errors.New("::checksum\u202e")}, {Err: errors.New("alone")}}
 	o := Options{Scope: All, Target: "repository /src/\x1bapp", Version: "v1.2.3", Rules: "0123", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	clean := scanner.Summary{Blobs: 3, Bytes: 4000, Commits: 2, Objects: scanner.Objects{Commits: 2, Trees: 2, Blobs: 3}, Elapsed: time.Second}
-	for format, name := range map[string]string{"sarif": "sarif.json", "junit": "junit.xml", "csv": "csv.csv", "html": "html.html"} {
+	for format, name := range map[string]string{"sarif": "sarif.json", "junit": "junit.xml", "csv": "csv.csv", "html": "html.html", "github": "github.txt", "markdown": "markdown.md"} {
 		tidy := func(report string) string { return report }
 		switch format {
 		case "sarif":
@@ -212,6 +212,7 @@ func TestEveryFormatTellsWhatWasNotRead(t *testing.T) {
 			for _, mark := range map[string][]string{
 				"json": {`"complete":false`}, "sarif": {`"executionSuccessful":false`, `"toolExecutionNotifications":[{"descriptor":{"id":"` + told + `"},"level":"error"`},
 				"junit": {"<error ", `errors="1"`}, "csv": {"NOT everything was read"}, "html": {"not everything was read", `class="news unsure"`},
+				"github": {"::error title=Not everything was read::"}, "markdown": {"but not everything was read", "### What was not read"},
 			}[format] {
 				if !strings.Contains(got, mark) {
 					t.Errorf("%s: %s does not have %q:\n%s", name, format, mark, got)

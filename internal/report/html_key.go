@@ -214,16 +214,6 @@ func (k *keyView) headUnknown() string {
 	return ""
 }
 
-// titleOf is headline without the key ID.
-func titleOf(f *scanner.Finding) string {
-	g := *f
-	title := headline(&g)
-	if f.Key.ID != "" {
-		title = title[min(len(title), len(Clean(f.Key.ID))+2):]
-	}
-	return title
-}
-
 // Shown are the places that are seen at once.
 func (k *keyView) Shown() iter.Seq[*placeView] { return k.placesFrom(0, min(k.places, shownPlaces)) }
 

@@ -55,6 +55,10 @@ type Options struct {
 	Version, Rules string
 	// Time is when the scan ended; reports leave the zero time out.
 	Time time.Time
+	// Repository is the address of the repository's pages, as in
+	// https://github.com/owner/name, for links to commits; "" for no links. An
+	// address of another form makes none either.
+	Repository string
 	// Verdict gives what AWS said of a finding's key, nil where nobody asked. It is
 	// called when the report is closed. Without it a report is as if there was no
 	// such thing as asking.

@@ -250,7 +250,7 @@ func TestWriteErrorsAreReturned(t *testing.T) {
 	s := newSample(t)
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 20 {
-		room := r.IntN(2000)
+		room := r.IntN(1500)
 		for _, name := range Formats() {
 			w, _ := New(name, &failing{room}, Options{})
 			for _, f := range s.findings {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/keyquench/keyquench/internal/verify"
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
 )
@@ -171,7 +170,7 @@ func (s *sarifLog) result(f *scanner.Finding) sarifResult {
 		bag.InHead = &in
 	}
 	return sarifResult{
-		RuleID: f.Rule.ID, RuleIndex: s.index[f.Rule.ID], Level: s.level(f),
+		RuleID: f.Rule.ID, RuleIndex: s.index[f.Rule.ID], Level: s.o.level(f),
 		Message: sarifMessage{Text: s.message(f, len(at))}, Locations: at[:1], RelatedLocations: at[1:],
 		PartialFingerprints: map[string]string{
 			"keyquench/v1": f.Fingerprint,
@@ -181,16 +180,4 @@ func (s *sarifLog) result(f *scanner.Finding) sarifResult {
 		},
 		Properties: bag,
 	}
-}
-
-// level is "note" for what no key can be made of, and for keys that are over.
-func (s *sarifLog) level(f *scanner.Finding) string {
-	v := s.o.verdict(f)
-	switch {
-	case s.o.over(f), f.Signed && !s.o.isLive(f):
-		return "note"
-	case v != nil && v.State == verify.WrongSecret:
-		return "warning"
-	}
-	return "error"
 }

@@ -114,6 +114,14 @@ func (t *text) stands(b *bytes.Buffer, f *scanner.Finding) {
 
 // headline is the key ID, which is no secret, and what it is.
 func headline(f *scanner.Finding) string {
+	if f.Key.ID != "" {
+		return Clean(f.Key.ID + "  " + titleOf(f))
+	}
+	return titleOf(f)
+}
+
+// titleOf is what a key is. Of pairs and of IDs it is in words of ours.
+func titleOf(f *scanner.Finding) string {
 	title := f.Rule.Title
 	switch kindOf(f) {
 	case "pair":
@@ -132,9 +140,6 @@ func headline(f *scanner.Finding) string {
 		if isTemporary(f.Key.ID) {
 			title = "temporary " + title
 		}
-	}
-	if f.Key.ID != "" {
-		title = f.Key.ID + "  " + title
 	}
 	return Clean(title)
 }

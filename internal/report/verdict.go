@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keyquench/keyquench/internal/verify"
@@ -53,6 +54,47 @@ func (o *Options) over(f *scanner.Finding) bool {
 func (o *Options) isLive(f *scanner.Finding) bool {
 	v := o.verdict(f)
 	return v != nil && v.State == verify.Live
+}
+
+// level says how much a key asks for, in the words of SARIF: "note" for what no key
+// can be made of and for keys that are over, "warning" where AWS knows the ID with
+// another secret.
+func (o *Options) level(f *scanner.Finding) string {
+	v := o.verdict(f)
+	switch {
+	case o.over(f), f.Signed && !o.isLive(f):
+		return "note"
+	case v != nil && v.State == verify.WrongSecret:
+		return "warning"
+	}
+	return "error"
+}
+
+// urgency is smaller for what is to be done first: keys that AWS takes, those that
+// it may take, traps, and those that are over.
+func (o *Options) urgency(f *scanner.Finding) int {
+	order := []string{verify.Live.Code(), verify.WrongSecret.Code(), verify.Unknown.Code(), verify.Canary.Code(), "signed", verify.Expired.Code(), verify.Gone.Code()}
+	state := o.stateOf(f)
+	if f.Signed && state == verify.Unknown.Code() {
+		state = "signed"
+	}
+	rank := 2 * slices.Index(order, state)
+	if kindOf(f) != "pair" {
+		rank++ // a half alone opens nothing
+	}
+	return rank
+}
+
+// urgent gives the findings, what is to be done first in front.
+func (o *Options) urgent(list []scanner.Finding) []*scanner.Finding {
+	out := make([]*scanner.Finding, len(list))
+	rank := make(map[*scanner.Finding]int, len(list))
+	for i := range list {
+		out[i] = &list[i]
+		rank[out[i]] = o.urgency(out[i])
+	}
+	slices.SortStableFunc(out, func(a, b *scanner.Finding) int { return rank[a] - rank[b] })
+	return out
 }
 
 // owners say whose key it is.
