@@ -15,6 +15,6 @@ func (p *program) hookCommand() *cobra.Command {
 			return usageError{"hook needs to know what to do", "keyquench hook install, or keyquench hook --help"}
 		},
 	}
-	c.AddCommand(p.hookRunCommand())
+	c.AddCommand(p.hookInstallCommand(), p.hookUninstallCommand(), p.hookDoctorCommand(), p.hookRunCommand())
 	return c
 }
