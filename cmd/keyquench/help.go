@@ -14,9 +14,11 @@ Then find everything that leaked with it, and which of it still works:
 
   keyquench scan --verify
 
-keyquench changes no repository, and believes nothing that the repository's
+So that no other follows it: keyquench hook install.
+
+Scanning changes no repository, and believes nothing that the repository's
 configuration says. It runs no program, but for git where --staged meets an index
-that only a newer git can read. Scanning opens no network connection: only
+that only a newer git can read. It opens no network connection: only
 --verify, verify and doctor ask AWS, and only kill, rotate, isolate and undo change
 something there, in accounts that you listed.
 

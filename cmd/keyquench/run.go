@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
-	root := p.root()
+	root := p.root(args)
 	root.SetArgs(args)
 	root.SetIn(p.in)
 	root.SetOut(p.out)
@@ -102,7 +102,9 @@ func (e usageError) Error() string { return e.what }
 // Hint is how to write it.
 func (e usageError) Hint() string { return e.try }
 
-func (p *program) root() *cobra.Command {
+// root is the command line. A hook waits for it: of the commands only the one that
+// args name is made, if they name one.
+func (p *program) root(args []string) *cobra.Command {
 	tellVersion := false
 	root := &cobra.Command{
 		Use:               "keyquench",
@@ -133,8 +135,29 @@ func (p *program) root() *cobra.Command {
 		return usageError{what, c.CommandPath() + " --help lists the flags"}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(p.scanCommand(), p.rulesCommand(), p.explainCommand(), p.baselineCommand(), p.verifyCommand(), p.killCommand(), p.rotateCommand(), p.isolateCommand(), p.undoCommand(), p.doctorCommand(), p.ledgerCommand(), p.setupCommand(), p.hookCommand(), p.completionCommand(root))
+	for _, c := range commands {
+		if len(args) > 0 && c.name == args[0] {
+			root.AddCommand(c.make(p))
+			return root
+		}
+	}
+	for _, c := range commands {
+		root.AddCommand(c.make(p))
+	}
+	root.AddCommand(p.completionCommand(root))
 	return root
+}
+
+// commands are all but completion, which needs the others.
+var commands = []struct {
+	name string
+	make func(*program) *cobra.Command
+}{
+	{"scan", (*program).scanCommand}, {"rules", (*program).rulesCommand}, {"explain", (*program).explainCommand},
+	{"baseline", (*program).baselineCommand}, {"verify", (*program).verifyCommand}, {"kill", (*program).killCommand},
+	{"rotate", (*program).rotateCommand}, {"isolate", (*program).isolateCommand}, {"undo", (*program).undoCommand},
+	{"doctor", (*program).doctorCommand}, {"ledger", (*program).ledgerCommand}, {"setup", (*program).setupCommand},
+	{"hook", (*program).hookCommand}, {"action", (*program).actionCommand},
 }
 
 // completionCommand writes cobra's completion scripts.

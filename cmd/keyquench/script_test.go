@@ -62,7 +62,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"awscalls": awscalls, "awsfault": awsfault, "awskey": awskey, "awspassword": awspassword, "awspolicy": awspolicy, "awsresponder": awsresponder, "awsstate": awsstate, "awsworld": awsworld, "canarykey": canarykey,
-			"capture": capture, "code": code, "commit": commit, "extend": extend, "flip": flip, "genkey": genkey, "git": git, "golden": golden, "gzip": gzipFile,
+			"capture": capture, "code": code, "commit": commit, "expand": expand, "extend": extend, "flip": flip, "genkey": genkey, "git": git, "golden": golden, "gzip": gzipFile,
 			"hostile": hostile, "inert": inert, "record": record, "setenv": setenv, "subst": subst, "tamper": tamper, "truncate": truncate,
 		},
 	})
