@@ -17,10 +17,11 @@ import (
 type Checkout struct {
 	git *git
 	o   Options
-	// gitDir holds the repository, shallowFile the commits that history is cut at.
-	gitDir, shallowFile string
-	root                string
-	loggedIn            bool
+	root string
+	// shallowFile lists the commits that history is cut at. It lies where the
+	// repository does.
+	shallowFile string
+	loggedIn    bool
 }
 
 // Options say how a Checkout gets what it lacks. Sleep is needed; the rest may be
@@ -56,18 +57,18 @@ func Open(ctx context.Context, dir string, o Options) (*Checkout, error) {
 		ceiling = filepath.Dir(ceiling)
 	}
 	c := &Checkout{git: newGit(dir, ceiling, o.Environ), o: o}
-	out, err := c.git.run(ctx, "", "rev-parse", "--is-bare-repository", "--absolute-git-dir", "--git-path", "shallow")
+	out, err := c.git.run(ctx, "", "rev-parse", "--is-bare-repository", "--git-path", "shallow")
 	if err != nil {
 		return nil, notOpened(dir, err)
 	}
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
-	if len(lines) != 3 {
-		return nil, fmt.Errorf("git rev-parse: %d lines, want 3", len(lines))
+	if len(lines) != 2 {
+		return nil, fmt.Errorf("git rev-parse: %d lines, want 2", len(lines))
 	}
 	if lines[0] != "false" {
 		return nil, bare(dir, nil)
 	}
-	c.gitDir, c.shallowFile = lines[1], lines[2]
+	c.shallowFile = lines[1]
 	if !filepath.IsAbs(c.shallowFile) {
 		c.shallowFile = filepath.Join(dir, c.shallowFile)
 	}

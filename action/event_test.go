@@ -22,8 +22,10 @@ func TestReadEvent(t *testing.T) {
 	}{
 		{"pull_request", pullEvent(one, two, 3), action.Event{Kind: action.Pull, Head: two, Base: one, Commits: 3, Number: 7, Default: "main"}},
 		{"pull_request_target", pullEvent(one, two, 3), action.Event{Kind: action.Pull, Head: two, Base: one, Commits: 3, Number: 7, Default: "main"}},
-		{"pull_request_review", `{"pull_request": {"number": 4, "head": {"sha": "` + one + `"}, "base": {"sha": "` + two + `"}}}`,
-			action.Event{Kind: action.Pull, Head: one, Base: two, Commits: -1, Number: 4}},
+		{
+			"pull_request_review", `{"pull_request": {"number": 4, "head": {"sha": "` + one + `"}, "base": {"sha": "` + two + `"}}}`,
+			action.Event{Kind: action.Pull, Head: one, Base: two, Commits: -1, Number: 4},
+		},
 		{"push", pushEvent("refs/heads/a", one, two, one, two), action.Event{Kind: action.Push, Head: two, Base: one, Ref: "refs/heads/a", Commits: 2, Default: "main"}},
 		{"push", pushEvent("refs/heads/a", none, one), action.Event{Kind: action.Push, Head: one, Ref: "refs/heads/a", Default: "main"}},
 		{"push", pushEvent("refs/tags/v1", one, none), action.Event{Kind: action.Deletion, Head: none, Base: one, Ref: "refs/tags/v1", Default: "main"}},

@@ -63,7 +63,7 @@ func newGit(dir, ceiling string, environ []string) *git {
 		g.env = append(g.env, v)
 	}
 	g.env = append(g.env,
-		"LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", 
+		"LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "GIT_ALLOW_PROTOCOL="+transports,
 		"GIT_NO_REPLACE_OBJECTS=1", "GIT_GRAFT_FILE="+os.DevNull, "GIT_OPTIONAL_LOCKS=0",
 		"GIT_NO_LAZY_FETCH=1", // what is missing is fetched in batches, and by name
 	)

@@ -172,3 +172,29 @@ func queueEvent(base, head string) string {
 func counted(waits *int) func(context.Context, time.Duration) error {
 	return func(context.Context, time.Duration) error { *waits++; return nil }
 }
+
+// stream is what git fast-import reads.
+type stream struct {
+	strings.Builder
+	marks int
+}
+
+// commit adds a commit that changes one file, and gives its mark.
+func (s *stream) commit(branch string, when int64, file, text string, parents ...string) string {
+	s.marks++
+	fmt.Fprintf(s, "commit refs/heads/%s\nmark :%d\ncommitter C <c@example.com> %d +0000\ndata %d\n%s\n", branch, s.marks, when, len(text), text)
+	for i, p := range parents {
+		fmt.Fprintf(s, "%s %s\n", []string{"from", "merge"}[min(i, 1)], p)
+	}
+	fmt.Fprintf(s, "M 100644 inline %s\ndata %d\n%s\n\n", file, len(text), text)
+	return fmt.Sprint(":", s.marks)
+}
+
+// chain adds commits one behind the other, and gives their marks.
+func (s *stream) chain(branch string, when int64, count int, parents ...string) (marks []string) {
+	for i := range count {
+		at := s.commit(branch, when+int64(i)*60, branch+".txt", fmt.Sprint(branch, " ", i), parents...)
+		marks, parents = append(marks, at), []string{at}
+	}
+	return marks
+}

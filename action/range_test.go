@@ -75,32 +75,6 @@ func (r *repo) read(rng action.Range) scanner.Summary {
 	return sum
 }
 
-// stream is what git fast-import reads.
-type stream struct {
-	strings.Builder
-	marks int
-}
-
-// commit adds a commit that changes one file, and gives its mark.
-func (s *stream) commit(branch string, when int64, file, text string, parents ...string) string {
-	s.marks++
-	fmt.Fprintf(s, "commit refs/heads/%s\nmark :%d\ncommitter C <c@example.com> %d +0000\ndata %d\n%s\n", branch, s.marks, when, len(text), text)
-	for i, p := range parents {
-		fmt.Fprintf(s, "%s %s\n", []string{"from", "merge"}[min(i, 1)], p)
-	}
-	fmt.Fprintf(s, "M 100644 inline %s\ndata %d\n%s\n\n", file, len(text), text)
-	return fmt.Sprint(":", s.marks)
-}
-
-// chain adds commits one behind the other, and gives their marks.
-func (s *stream) chain(branch string, when int64, count int, parents ...string) (marks []string) {
-	for i := range count {
-		at := s.commit(branch, when+int64(i)*60, branch+".txt", fmt.Sprint(branch, " ", i), parents...)
-		marks, parents = append(marks, at), []string{at}
-	}
-	return marks
-}
-
 // long is an origin whose main has so many commits, and in which a branch that left
 // main so many commits ago has some of its own, the first with a date of long ago,
 // and the last a merge of main.
@@ -335,6 +309,35 @@ func TestPush(t *testing.T) {
 			if tag := strings.Contains(tt.text, heavy) || strings.Contains(tt.text, old); tag != (sum.Objects.Tags == 1) {
 				t.Errorf("%s, depth %d: %d tags read", tt.name, depth, sum.Objects.Tags)
 			}
+		}
+	}
+}
+
+// A checkout can be a linked work tree, and names of objects can be of SHA-256.
+func TestOtherRepositories(t *testing.T) {
+	for _, format := range []string{"sha1", "sha256"} {
+		top := t.TempDir()
+		o := &repo{t: t, dir: filepath.Join(top, "origin"), home: top, when: 1700000000}
+		if err := os.Mkdir(o.dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		o.git("init", "-q", "-b", "main", "--object-format="+format)
+		s := new(stream)
+		main := s.chain("main", o.when, 6)
+		s.chain("topic", o.when+600, 2, main[3])
+		o.run(s.String(), "fast-import", "--quiet")
+		base, head := o.git("rev-parse", "main"), o.git("rev-parse", "topic")
+		linked := filepath.Join(top, "linked")
+		o.git("clone", "-q", "--depth=1", o.url(), filepath.Join(top, "clone"))
+		o.git("-C", filepath.Join(top, "clone"), "worktree", "add", "-q", "--detach", linked)
+		c := &repo{t: t, dir: linked, home: top, when: o.when}
+		rng, n, err := c.resolve(event(t, "pull_request", pullEvent(base, head, 2)), "", "")
+		if err != nil || rng.Commits != 2 {
+			t.Errorf("%s: Resolve = %+v, %v, want 2 commits\n%s", format, rng, err, n)
+			continue
+		}
+		if sum := c.read(rng); sum.Commits != 2 || sum.Incomplete() {
+			t.Errorf("%s: %d commits read (%d skipped, %d cut), want 2", format, sum.Commits, sum.Skipped, sum.Shallow)
 		}
 	}
 }

@@ -188,9 +188,20 @@ func (r *repo) bait(pwned string) {
 	}
 	config := ""
 	for _, v := range [][3]string{
-		{"core", "fsmonitor", touch}, {"core", "alternateRefsCommand", touch}, {"core", "askPass", touch}, {"remote \"origin\"", "uploadpack", touch},
-		{"alias", "fetch", "!" + touch}, {"alias", "rev-list", "!" + touch}, {"core", "pager", touch}, {"gc", "auto", "1"}, {"fetch", "recurseSubmodules", "true"},
-		{"color", "ui", "always"}, {"log", "showSignature", "true"}, {"gpg", "program", touch}, {"fetch", "prune", "true"}, {"remote \"origin\"", "tagOpt", "--tags"},
+		{"core", "fsmonitor", touch},
+		{"core", "alternateRefsCommand", touch},
+		{"core", "askPass", touch},
+		{"remote \"origin\"", "uploadpack", touch},
+		{"alias", "fetch", "!" + touch},
+		{"alias", "rev-list", "!" + touch},
+		{"core", "pager", touch},
+		{"gc", "auto", "1"},
+		{"fetch", "recurseSubmodules", "true"},
+		{"color", "ui", "always"},
+		{"log", "showSignature", "true"},
+		{"gpg", "program", touch},
+		{"fetch", "prune", "true"},
+		{"remote \"origin\"", "tagOpt", "--tags"},
 	} {
 		config += fmt.Sprintf("[%s]\n\t%s = %q\n", v[0], v[1], v[2])
 	}

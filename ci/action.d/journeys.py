@@ -63,7 +63,7 @@ class Journeys:
         head = self.git.commit("nothing bad", {"a.py": "print(1)\n"})
         head = self.git.commit("nor here", {"b.py": "print(2)\n"})
         workspace = self.checkout(self.merge(head))
-        outputs, said = self.run("pull_request", pull_request(self.base, head, 2), workspace, 0)
+        outputs, said = self.run("pull_request", pull_request(self.base, head, 2), workspace, 0, install="source")
         expect(outputs["findings"], "0", "findings")
         expect(outputs["commits"], "2", f"commits that were read\n{said}\n")
         if int(outputs["objects"]) < 4 or int(outputs["bytes"]) < 16:

@@ -117,13 +117,16 @@ class Act:
         env = {
             # The program stands before what else is called keyquench.
             "PATH": f"{self.tools}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.dir), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull,
-        } | {name: os.environ[name] for name in ("GOCACHE", "GOMODCACHE", "GOPROXY") if name in os.environ}
+        }
         command = [
             self.program, event, "--workflows", here / "workflow.yml", "--eventpath", here / "event.json",
             "--platform", "ubuntu-latest=-self-hosted", "--directory", workspace, "--env", f"CHECKOUT={workspace}",
             "--local-repository", f"{ACTION}@{self.commit}={self.action}", "--no-cache-server", "--action-offline-mode", "--pull=false",
             "--action-cache-path", self.dir / "act", "--env", f"RESULT={result}", "--secret", "GITHUB_TOKEN=",
         ]
+        for name in ("GOCACHE", "GOMODCACHE", "GOPROXY"):
+            if name in os.environ:
+                command += ["--env", f"{name}={os.environ[name]}"]
         done = subprocess.run(command, cwd=here, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
         said = done.stdout + done.stderr
         for text in self.hidden:

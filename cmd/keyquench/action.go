@@ -90,6 +90,10 @@ type actionRun struct {
 	// scanned tells that sum is that of a scan.
 	scanned bool
 	sarif   string // the file, or ""
+	// ledger is the file that args name, or "".
+	ledger string
+	// dead are lines of Markdown on the keys that were turned off.
+	dead []string
 	// problems are what went wrong after the scan.
 	problems []error
 }
@@ -211,11 +215,8 @@ func (a *actionRun) scanRange(ctx context.Context) error {
 	a.scanned = true
 	a.sum.Findings -= count
 	a.sum.Ignored = count
-	if err == nil && (a.rng.Commits > 0 && a.sum.Commits == 0 || a.sum.Objects.Total() == 0) {
-		err = hinted{
-			fmt.Errorf("the scan read %d objects and %d commits, where there are %d commits", a.sum.Objects.Total(), a.sum.Commits, a.rng.Commits),
-			"git fsck tells what is broken in the checkout; make a new one",
-		}
+	if err == nil {
+		err = unread(&a.rng, &a.sum)
 	}
 	if err != nil {
 		// Who reads a report learns from its summary that this is not all.
@@ -224,6 +225,20 @@ func (a *actionRun) scanRange(ctx context.Context) error {
 	}
 	a.asked.ask(ctx)
 	return err
+}
+
+// unread is an error where git counts commits in a range and the scan saw none, or
+// saw nothing at all.
+func unread(r *action.Range, s *scanner.Summary) error {
+	// A scan of everything counts commits as objects.
+	commits := max(s.Commits, s.Objects.Commits)
+	if (r.Commits == 0 || commits > 0) && s.Objects.Total() > 0 {
+		return nil
+	}
+	return hinted{
+		fmt.Errorf("the scan read %d objects and %d commits, where git counts %d commits", s.Objects.Total(), commits, r.Commits),
+		"git fsck tells what is broken in the checkout; make a new one",
+	}
 }
 
 // openRange makes sources of a range.
@@ -257,6 +272,10 @@ func (a *actionRun) end(err error) error {
 		code = exitFailed
 		if _, ok := errors.AsType[usageError](err); ok {
 			code = exitUsage
+		}
+		if !a.scanned {
+			a.rng.Name = "could not finish"
+			a.readLine()
 		}
 		err = errors.Join(err, a.tellFailure(err))
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyquench/keyquench/action"
 	"github.com/keyquench/keyquench/rules/rulestest"
+	"github.com/keyquench/keyquench/scanner"
 )
 
 // job is a checkout of a pull request with one key, the runner around it, and a
@@ -159,6 +162,11 @@ func TestActionTellsGitHub(t *testing.T) {
 		if !strings.Contains(out, "::add-mask::a-token-of-the-tests\n") {
 			t.Errorf("run %d: the token is not masked:\n%s", run, out)
 		}
+		for _, form := range []string{j.secret, base64.StdEncoding.EncodeToString([]byte(j.secret)), strings.ReplaceAll(url.QueryEscape(j.secret), "%", "%25")} {
+			if !strings.Contains(out, "::add-mask::"+form+"\n") {
+				t.Errorf("run %d: a form of the secret is not masked: %q", run, form)
+			}
+		}
 		if behind := out[strings.LastIndex(out, "::add-mask::"):]; strings.Contains(behind[strings.Index(behind, "\n"):]+errOut, j.secret) {
 			t.Errorf("run %d: the secret is shown:\n%s%s", run, behind, errOut)
 		}
@@ -173,6 +181,18 @@ func TestActionTellsGitHub(t *testing.T) {
 	up := j.uploads[0]
 	if up["ref"] != "refs/pull/7/merge" || up["commit_sha"] != j.env["GITHUB_SHA"] || !strings.Contains(j.sarif, "a.env") || strings.Contains(j.sarif, j.secret) {
 		t.Errorf("uploaded as %v of %v: %s", up["ref"], up["commit_sha"], j.sarif)
+	}
+}
+
+func TestActionReadNothing(t *testing.T) {
+	for _, tt := range []struct {
+		git, seen, commits, tags int64
+		ok                       bool
+	}{{3, 3, 3, 0, true}, {3, 0, 3, 0, true}, {0, 0, 0, 1, true}, {3, 0, 0, 1, false}, {3, 0, 0, 0, false}, {0, 0, 0, 0, false}} {
+		err := unread(&action.Range{Commits: int(tt.git)}, &scanner.Summary{Commits: tt.seen, Objects: scanner.Objects{Commits: tt.commits, Tags: tt.tags}})
+		if (err == nil) != tt.ok || err != nil && hintOf(err) == "" {
+			t.Errorf("unread(%+v) = %v", tt, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,10 @@ func (a *actionRun) flags() error {
 	var err error
 	if f.ledger, err = a.recordPath(s); err != nil {
 		return err
+	}
+	if s.Changed("ledger") {
+		f.ledger = under(a.dir, f.ledger)
+		a.ledger = f.ledger
 	}
 	for _, list := range [][]string{f.rules, f.ignores} {
 		for i := range list {
@@ -125,6 +130,11 @@ func (a *actionRun) turnOff(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	// The way back must not go with the file, which lies where it is thrown away.
+	if rest, ok := strings.CutPrefix(path, filepath.Dir(f.config)+string(filepath.Separator)); ok && a.in.RespondConfig != "" {
+		path = under(a.dir, rest)
+	}
+	path = cmp.Or(a.ledger, path)
 	f.self = f.selfByFile
 	l, err := ledger.Open(ctx, path, ledger.Options{Now: a.now, Waiting: a.waiting})
 	if err != nil {
@@ -142,6 +152,9 @@ func (a *actionRun) turnOff(ctx context.Context) (err error) {
 		if failed := a.kill(ctx, l, f, x, v); failed != nil {
 			err = errors.Join(err, hinted{fmt.Errorf("respond: %s: %w", x.Key.ID, failed), hintOf(failed)})
 		}
+	}
+	if len(a.dead) > 0 {
+		err = errors.Join(err, a.summarize("\n### Turned off\n\n- "+strings.Join(a.dead, "\n- ")+"\n"))
 	}
 	return err
 }
@@ -165,5 +178,8 @@ func (a *actionRun) kill(ctx context.Context, l *ledger.Ledger, f respondFlags, 
 		return err
 	}
 	o, err := r.Apply(ctx, plan, respond.Consent{Yes: true})
+	if err == nil {
+		a.dead = append(a.dead, fmt.Sprintf("`%s`, case `%s`", report.Clean(x.Key.ID), plan.Case))
+	}
 	return errors.Join(err, report.WriteOutcome(a.out, plan, o))
 }
