@@ -15,8 +15,8 @@ import (
 
 // Checkout is a clone that a step of the workflow made. It is for one goroutine.
 type Checkout struct {
-	git *git
-	o   Options
+	git  *git
+	o    Options
 	root string
 	// shallowFile lists the commits that history is cut at. It lies where the
 	// repository does.
@@ -151,14 +151,20 @@ func (c *Checkout) has(ctx context.Context, name string) (bool, error) {
 // commitOf gives the commit that an object is or, as a tag, leads to; "" for what
 // is none, such as a tag of a tree.
 func (c *Checkout) commitOf(ctx context.Context, name string) (string, error) {
-	out, err := c.git.run(ctx, "", "rev-parse", "--verify", "--quiet", name+"^{commit}")
+	out, err := c.git.run(ctx, "", "rev-parse", "--verify", "--quiet", name+"^{}")
 	if said, ok := errors.AsType[*gitError](err); ok && said.said == "" {
-		return "", nil // quiet: it is another object
+		return "", nil // quiet: nothing has that name
 	}
-	if out = strings.TrimSpace(out); err == nil && !objectName(out) {
-		err = fmt.Errorf("git rev-parse: %.80q is no object's name", out)
+	if err != nil {
+		return "", err
 	}
-	return out, err
+	if out = strings.TrimSpace(out); !objectName(out) {
+		return "", fmt.Errorf("git rev-parse: %.80q is no object's name", out)
+	}
+	if kind, err := c.git.run(ctx, "", "cat-file", "-t", out); err != nil || strings.TrimSpace(kind) != "commit" {
+		return "", err
+	}
+	return out, nil
 }
 
 // login sees that there is a remote, and gives git the token for it, where the

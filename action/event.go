@@ -40,7 +40,6 @@ type Event struct {
 	// Ref is the full name of what was pushed, Default the repository's default
 	// branch, without refs/heads/.
 	Ref, Default string
-	Forced       bool
 	// Commits is how many the event says there are, -1 if it does not say. GitHub
 	// stops counting at 2048 for a push.
 	Commits int
@@ -82,7 +81,7 @@ type (
 	anyPayload  struct{ Repository *repository }
 	pushPayload struct {
 		Ref, Before, After *string
-		Deleted, Forced    bool
+		Deleted            bool
 		Commits            *[]struct{ ID string }
 	}
 	queuePayload struct {
@@ -170,7 +169,7 @@ func (e *Event) push(text []byte) (err error) {
 	if err := parse(text, &p); err != nil {
 		return err
 	}
-	e.Kind, e.Forced = Push, p.Forced
+	e.Kind = Push
 	if e.Head, err = named("after", p.After); err != nil {
 		return err
 	}

@@ -100,24 +100,9 @@ func (c *Checkout) tipOf(ctx context.Context, name string) (string, error) {
 		}
 		return "", err
 	}
-	if err := c.login(ctx); err != nil {
+	out, err := c.ask(ctx, name)
+	if err != nil {
 		return "", err
-	}
-	var out string
-	var err error
-	for try := range tries {
-		if out, err = c.git.run(ctx, "", "ls-remote", "--quiet", "--upload-pack=git-upload-pack", "origin", name); err == nil {
-			break
-		}
-		if _, ok := errors.AsType[*gitError](err); !ok {
-			return "", err
-		}
-		if try+1 == tries {
-			return "", &Error{"ask origin for the default branch", "check the network of the runner and the token; with fetch-depth: 0, actions/checkout fetches all beforehand", err}
-		}
-		if err := c.o.Sleep(ctx, time.Second<<(2*try)); err != nil {
-			return "", err
-		}
 	}
 	for line := range strings.Lines(out) {
 		// A name in another namespace can end in the same way.
@@ -126,4 +111,40 @@ func (c *Checkout) tipOf(ctx context.Context, name string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// defaultBranch asks the remote which branch is the default, for an event that does
+// not say so; "" when there is none.
+func (c *Checkout) defaultBranch(ctx context.Context) (string, error) {
+	out, err := c.ask(ctx, "HEAD")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(out) {
+		if ref, name, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok && name == "HEAD" {
+			if branch, ok := strings.CutPrefix(ref, "ref: refs/heads/"); ok {
+				return branch, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// ask lists what the remote has under a name, as ls-remote does.
+func (c *Checkout) ask(ctx context.Context, name string) (out string, err error) {
+	if err := c.login(ctx); err != nil {
+		return "", err
+	}
+	for try := range tries {
+		out, err = c.git.run(ctx, "", "ls-remote", "--quiet", "--symref", "--upload-pack=git-upload-pack", "origin", name)
+		if _, ok := errors.AsType[*gitError](err); !ok {
+			return out, err
+		}
+		if try+1 < tries {
+			if err := c.o.Sleep(ctx, time.Second<<(2*try)); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "", &Error{"ask origin for its branches", "check the network of the runner and the token; with fetch-depth: 0, actions/checkout fetches all beforehand", err}
 }

@@ -29,7 +29,7 @@ type git struct {
 // the remote (credential helpers, http.*.extraheader, core.sshCommand) stays, as
 // actions/checkout leaves it there.
 var calm = []string{
-	"core.hooksPath=" + os.DevNull, "core.fsmonitor=false", "core.alternateRefsCommand=:", "core.commitGraph=false",
+	"core.hooksPath=" + os.DevNull, "core.fsmonitor=false", "core.alternateRefsCommand=:",
 	"gc.auto=0", "maintenance.auto=false", "fetch.writeCommitGraph=false", "fetch.recurseSubmodules=false",
 	"submodule.recurse=false", "protocol.version=2", "safe.bareRepository=explicit", "advice.graftFileDeprecated=false",
 	// A connection over which nothing comes is given up.

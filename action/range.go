@@ -86,9 +86,15 @@ func (e *goneError) Hint() string {
 // nobody knows any more where it was: what the default branch does not have. Of
 // the default branch itself, it is everything.
 func (c *Checkout) created(ctx context.Context, e *Event) (Range, error) {
-	base := ""
-	if def := "refs/heads/" + e.Default; e.Default != "" && e.Ref != def {
-		tip, err := c.defaultTip(ctx, e.Default)
+	branch, base := e.Default, ""
+	if branch == "" {
+		var err error
+		if branch, err = c.defaultBranch(ctx); err != nil {
+			return Range{}, err
+		}
+	}
+	if branch != "" && e.Ref != "refs/heads/"+branch {
+		tip, err := c.defaultTip(ctx, branch)
 		if err != nil {
 			return Range{}, err
 		}

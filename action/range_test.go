@@ -1,7 +1,6 @@
 package action_test
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -100,6 +99,7 @@ func long(t *testing.T, total, ago int) (o *repo, base, head string) {
 
 // Every form of checkout gives the same commits.
 func TestPullRequest(t *testing.T) {
+	t.Parallel()
 	for _, ago := range []int{0, 1, 40, 290} {
 		o, base, head := long(t, 300, ago)
 		want := o.count(head, base)
@@ -190,7 +190,8 @@ func TestHistoryIsNotCutShorter(t *testing.T) {
 // Whatever the shape and the dates of history, and wherever a clone is cut, the
 // range has the commits that it has in origin.
 func TestRangeEqualsItsTwin(t *testing.T) {
-	rounds, more := 8, 0
+	t.Parallel()
+	rounds, more := 5, 0
 	if testing.Short() {
 		rounds = 3
 	}
@@ -249,6 +250,7 @@ func randomHistory(r *rand.Rand, total int) string {
 }
 
 func TestPush(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t)
 	first := o.commit("first", "a", "1")
 	for i := range 12 {
@@ -267,6 +269,8 @@ func TestPush(t *testing.T) {
 	o.git("tag", "light", topic)
 	o.git("tag", "-a", "-m", "a message", "heavy", topic)
 	o.git("tag", "-a", "-m", "on main", "old", first)
+	file := o.git("rev-parse", "topic:t")
+	o.git("tag", "file", file)
 	heavy, old := o.git("rev-parse", "heavy"), o.git("rev-parse", "old")
 	lost := o.git("commit-tree", "-p", before, "-m", "overwritten", before+"^{tree}")
 	for _, tt := range []struct {
@@ -283,10 +287,13 @@ func TestPush(t *testing.T) {
 		{"a new branch", pushEvent("refs/heads/topic", none, topic, topic), o.count(topic, "main"), ""},
 		{"a new branch at an old commit", pushEvent("refs/heads/same", none, before), 0, "is in"},
 		{"the first push", pushEvent("refs/heads/main", none, after, after), o.count(after), "whole history"},
+		{"a new branch, of an event that names no default", strings.Replace(pushEvent("refs/heads/topic", none, topic, topic), `"default_branch": "main", `, "", 1), o.count(topic, "main"), ""},
+		{"the first push, of an event that names no default", strings.Replace(pushEvent("refs/heads/main", none, after, after), `"default_branch": "main", `, "", 1), o.count(after), "whole history"},
 		{"a tag", pushEvent("refs/tags/light", none, topic), o.count(topic, "main"), ""},
 		{"an annotated tag", pushEvent("refs/tags/heavy", none, heavy), o.count(topic, "main"), ""},
 		{"an annotated tag of an old commit", pushEvent("refs/tags/old", none, old), 0, ""},
 		{"a moved tag", pushEvent("refs/tags/heavy", old, heavy), o.count(topic, first), ""},
+		{"a tag of a file", pushEvent("refs/tags/file", none, file), 0, ""},
 		{"a deleted branch", pushEvent("refs/heads/gone", before, none), 0, "was deleted"},
 	} {
 		for _, depth := range []int{1, 0} {
@@ -315,6 +322,7 @@ func TestPush(t *testing.T) {
 
 // A checkout can be a linked work tree, and names of objects can be of SHA-256.
 func TestOtherRepositories(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"sha1", "sha256"} {
 		top := t.TempDir()
 		o := &repo{t: t, dir: filepath.Join(top, "origin"), home: top, when: 1700000000}
@@ -352,6 +360,7 @@ func TestQueue(t *testing.T) {
 }
 
 func TestEverything(t *testing.T) {
+	t.Parallel()
 	o, _, head := long(t, 60, 5)
 	o.git("checkout", "-q", "--orphan", "apart")
 	o.commit("apart", "apart", "1")
@@ -370,55 +379,4 @@ func TestEverything(t *testing.T) {
 			t.Errorf("depth %d: %d commits read, want %d (%d cut)", depth, sum.Objects.Commits, want, sum.Shallow)
 		}
 	}
-}
-
-func TestInputsNameTheRange(t *testing.T) {
-	o, base, head := long(t, 60, 5)
-	o.git("tag", "v1", "main~7")
-	pull := event(t, "pull_request", pullEvent(base, head, 3))
-	push := event(t, "push", pushEvent("refs/heads/topic", none, head, head))
-	cron := event(t, "schedule", `{}`)
-	for _, tt := range []struct {
-		name       string
-		e          *action.Event
-		base, head string
-		want       int
-	}{
-		{"both by name", cron, "main", "topic", o.count("topic", "main")},
-		{"as people write it", cron, "origin/main", "refs/heads/topic", o.count("topic", "main")},
-		{"a tag, to what is checked out", cron, "v1", "", 7},
-		{"objects", cron, o.git("rev-parse", "main~9"), base, 9},
-		{"only a base, for a pull request", pull, o.git("rev-parse", "main~20"), "", o.count("topic", "main~20")},
-		{"only a head, for a pull request", pull, "", "v1", 0},
-		{"only a head, for a new branch", push, "", "topic", o.count("topic", "main")},
-		{"only a head", cron, "", "topic", o.count("topic")},
-		{"the same", cron, "main", "main", 0},
-	} {
-		c := o.checkout("main", 1)
-		rng, n, err := c.resolve(tt.e, tt.base, tt.head)
-		if err != nil || rng.Commits != tt.want || (rng.Nothing == "") != (tt.want > 0) {
-			t.Errorf("%s: Resolve = %+v, %v, want %d commits\n%s", tt.name, rng, err, tt.want, n)
-		}
-	}
-	c := o.checkout("main", 1)
-	for _, text := range []string{"--all", "-x", none, "a b", "main:x", "\x1b[31m", ":/main"} {
-		_, _, err := c.resolve(cron, text, "")
-		if _, ok := errors.AsType[*action.InputError](err); !ok {
-			t.Errorf("base %q: %v, want an InputError", text, err)
-		}
-	}
-	for _, text := range []string{"nowhere", "@{-3}", "main~9999", "$(touch pwned)", one} {
-		if _, _, err := c.resolve(cron, text, ""); !hinted(err) {
-			t.Errorf("base %q: %v, want an error with a hint", text, err)
-		}
-	}
-}
-
-// hinted tells whether an error knows the next step.
-func hinted(err error) bool {
-	h, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err)
-	return ok && h.Hint() != ""
 }

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 )
 
 // Runner is what GitHub's runner says of a run, in the variables that its
@@ -22,8 +21,6 @@ type Runner struct {
 	// Output, Summary are the files that outputs and the job's summary are added
 	// to; "" where there are none. Temp is a directory for files of the run.
 	Output, Summary, Temp string
-	// RunID and Attempt say which run it is; 0 when nothing says so.
-	RunID, Attempt int64
 	// Runs tells that a runner reads what is written, so that workflow commands
 	// are obeyed.
 	Runs bool
@@ -39,9 +36,6 @@ func RunnerFrom(getenv func(string) string) (Runner, error) {
 		Output: getenv("GITHUB_OUTPUT"), Summary: getenv("GITHUB_STEP_SUMMARY"), Temp: getenv("RUNNER_TEMP"),
 		Runs: getenv("GITHUB_ACTIONS") == "true",
 	}
-	// They are for links only: what is no number is left out.
-	r.RunID, _ = strconv.ParseInt(getenv("GITHUB_RUN_ID"), 10, 64)
-	r.Attempt, _ = strconv.ParseInt(getenv("GITHUB_RUN_ATTEMPT"), 10, 64)
 	for _, v := range []struct{ name, value string }{
 		{"GITHUB_EVENT_NAME", r.EventName}, {"GITHUB_EVENT_PATH", r.EventPath}, {"GITHUB_WORKSPACE", r.Workspace},
 	} {

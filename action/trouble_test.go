@@ -28,6 +28,7 @@ func small(t *testing.T) (o *repo, base, head string) {
 
 // What cannot be had is an error with the next step, and never an empty range.
 func TestNothingIsCleanThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	o, base, head := small(t)
 	pull := pullEvent(base, head, 2)
 	for _, tt := range []struct {
@@ -152,6 +153,7 @@ func TestOpenRefuses(t *testing.T) {
 
 // What the configuration of a checkout names is not run.
 func TestConfigurationRunsNothing(t *testing.T) {
+	t.Parallel()
 	o, base, head := small(t)
 	pwned := filepath.Join(o.home, "pwned")
 	for _, e := range []*action.Event{event(t, "pull_request", pullEvent(base, head, 2)), event(t, "push", pushEvent("refs/heads/topic", none, head)), event(t, "schedule", `{}`)} {
@@ -230,6 +232,7 @@ func (r *repo) gitDirBeside() string {
 // The token goes to its server only, in no argument and in no error; what the
 // checkout has by itself comes first.
 func TestTokenIsUsedWhereNothingElseIs(t *testing.T) {
+	t.Parallel()
 	o, base, head := small(t)
 	o.git("config", "http.receivepack", "false")
 	token := "made-up-for-the-test"
@@ -299,6 +302,7 @@ func execPath(t *testing.T, o *repo) string {
 
 // A partial clone has commits without files. What of them is in the range comes.
 func TestPartialClone(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t)
 	for i := range 4 {
 		o.commit("main", "a", fmt.Sprint("a", i), "deep/er/b", fmt.Sprint("b", i))

@@ -56,14 +56,16 @@ def builds(root):
     (build,) = release["builds"]
     script = (root / "action" / "run.sh").read_text()
     (line,) = re.findall(r"^\tgo build (.*) -o ", script, re.M)
-    same(line, " ".join(build["flags"]) + " -ldflags='%s'" % " ".join(build["ldflags"]), "the flags in run.sh")
+    linked, name = build["ldflags"]  # a build from source has no version's name
+    same(name, "-X main.released={{ .Tag }}", "how a release gets its name")
+    same(line, " ".join(build["flags"]) + f" -ldflags='{linked}'", "the flags in run.sh")
     for setting in build["env"] + [s for s in release["env"] if not s.startswith("GOTOOLCHAIN=")]:
         if not re.search(rf"^\texport .*{re.escape(setting)}( |$)", script, re.M):
             sys.exit(f"action: run.sh does not set {setting}")
     (go,) = [s.removeprefix("GOTOOLCHAIN=go") for s in release["env"] if s.startswith("GOTOOLCHAIN=")]
     workflow = (root / ".github/workflows/release.yml").read_text()
     same(set(re.findall(r"go-version: (.*)", workflow)), {go}, "the Go of release.yml")
-    for setting in build["env"] + build["flags"] + ["-ldflags=" + " ".join(build["ldflags"])]:
+    for setting in build["env"] + build["flags"] + ["-ldflags=" + linked]:
         print(setting)
 
 

@@ -153,11 +153,20 @@ var commands = []struct {
 	name string
 	make func(*program) *cobra.Command
 }{
-	{"scan", (*program).scanCommand}, {"rules", (*program).rulesCommand}, {"explain", (*program).explainCommand},
-	{"baseline", (*program).baselineCommand}, {"verify", (*program).verifyCommand}, {"kill", (*program).killCommand},
-	{"rotate", (*program).rotateCommand}, {"isolate", (*program).isolateCommand}, {"undo", (*program).undoCommand},
-	{"doctor", (*program).doctorCommand}, {"ledger", (*program).ledgerCommand}, {"setup", (*program).setupCommand},
-	{"hook", (*program).hookCommand}, {"action", (*program).actionCommand},
+	{"scan", (*program).scanCommand},
+	{"rules", (*program).rulesCommand},
+	{"explain", (*program).explainCommand},
+	{"baseline", (*program).baselineCommand},
+	{"verify", (*program).verifyCommand},
+	{"kill", (*program).killCommand},
+	{"rotate", (*program).rotateCommand},
+	{"isolate", (*program).isolateCommand},
+	{"undo", (*program).undoCommand},
+	{"doctor", (*program).doctorCommand},
+	{"ledger", (*program).ledgerCommand},
+	{"setup", (*program).setupCommand},
+	{"hook", (*program).hookCommand},
+	{"action", (*program).actionCommand},
 }
 
 // completionCommand writes cobra's completion scripts.

@@ -9,8 +9,15 @@ import (
 	"github.com/keyquench/keyquench/rules"
 )
 
-// shortVersion is the module's version, "(devel)" for a build of a checkout.
+// released is the version of a release. Only the linker sets it (.goreleaser.yaml):
+// what Go records of a checkout would differ before and after the tag.
+var released string
+
+// shortVersion is the version, "(devel)" for a build of a checkout.
 func shortVersion() string {
+	if released != "" {
+		return released
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}
