@@ -120,6 +120,11 @@ func (p *program) action(ctx context.Context) error {
 			err = errors.Join(err, fmt.Errorf("write the log: %w", failed))
 		}
 	}
+	// First what cannot wait: comments and uploads may take minutes. A scan that
+	// could not read all has found what it has found.
+	if a.scanned {
+		a.respond(ctx)
+	}
 	if err == nil || a.scanned {
 		if failed := a.report(ctx); failed != nil {
 			a.tell(failed)
@@ -127,7 +132,6 @@ func (p *program) action(ctx context.Context) error {
 		}
 	}
 	if err == nil {
-		a.respond(ctx)
 		a.judge()
 	}
 	return a.end(err)

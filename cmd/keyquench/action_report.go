@@ -91,6 +91,9 @@ func (a *actionRun) report(ctx context.Context) error {
 	if err := a.write("markdown", &text); err != nil {
 		return err
 	}
+	if len(a.dead) > 0 {
+		text.WriteString("\n### Turned off\n\n- " + strings.Join(a.dead, "\n- ") + "\n")
+	}
 	if err := a.summarize(text.String()); err != nil {
 		return err
 	}

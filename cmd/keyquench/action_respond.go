@@ -153,9 +153,6 @@ func (a *actionRun) turnOff(ctx context.Context) (err error) {
 			err = errors.Join(err, hinted{fmt.Errorf("respond: %s: %w", x.Key.ID, failed), hintOf(failed)})
 		}
 	}
-	if len(a.dead) > 0 {
-		err = errors.Join(err, a.summarize("\n### Turned off\n\n- "+strings.Join(a.dead, "\n- ")+"\n"))
-	}
 	return err
 }
 
