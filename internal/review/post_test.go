@@ -199,7 +199,7 @@ func hintOf(err error) string {
 }
 
 func FuzzMarker(f *testing.F) {
-	for _, s := range []string{"", "x", marked(print(1), "x"), marked(gatheredName, ""), "<!-- keyquench ", "\r\n", "<!-- keyquench " + print(1) + " -->"} {
+	for _, s := range []string{"", "x", ".\r\r\n0", marked(print(1), "x"), marked(gatheredName, ""), "<!-- keyquench ", "\r\n", "<!-- keyquench " + print(1) + " -->"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

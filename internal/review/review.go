@@ -108,7 +108,7 @@ func unmarked(body string) (name, rest string, ok bool) {
 
 // normal is a body with what GitHub may change about it undone.
 func normal(body string) string {
-	return strings.TrimSpace(strings.ReplaceAll(body, "\r\n", "\n")) + "\n"
+	return strings.TrimSpace(strings.ReplaceAll(body, "\r", "")) + "\n"
 }
 
 // What begins a comment whose key was not found any more, and the one comment on the

@@ -46,7 +46,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("read answer: over %d bytes", maxAnswer)
 	}
 	// A server that repeats the token must not get it into a message.
-	if resp.StatusCode >= http.StatusBadRequest && bytes.Contains(body, []byte(w.token.Reveal())) {
+	if resp.StatusCode/100 != 2 && bytes.Contains(body, []byte(w.token.Reveal())) {
 		body = nil
 	}
 	if after, ok := limited(resp, body); ok {

@@ -331,6 +331,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(200, `[{"id":1,"body":"<!-- keyquench `+print(1)+` -->\nx","user":{"id":41898282}}]`, `<http://x/?page=2>; rel="next"`)
 	f.Add(200, `{"data":{"viewer":{"databaseId":41898282}},"id":5}`, "")
 	f.Add(403, `{"message":"`+token+`"}`, "")
+	f.Add(393, `{"message":"`+token+`"}`, "")
 	f.Add(422, `{"errors":[{"code":"x"}]}`, "")
 	f.Add(202, `{"id":"an-id"}`, "")
 	f.Add(200, `{"processing_status":"failed","errors":["x"]}`, "")
