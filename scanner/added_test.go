@@ -63,16 +63,22 @@ func sourceNames(t *testing.T, src Source) map[Kind][]string {
 	return names
 }
 
-// listed are the objects that git would send, by kind.
+// listed are the objects that tips lead to and have do not, by kind. Git is asked for
+// each side alone: where dates go backwards, it takes some for new that are not.
 func listed(g *gittest.Repo, tips, have []string) map[Kind][]string {
-	in := strings.Join(tips, "\n") + "\n"
-	for _, h := range have {
-		in += "^" + h + "\n"
+	reach := func(from []string) []string {
+		return strings.Fields(g.GitIn(strings.Join(from, "\n")+"\n", "rev-list", "--objects", "--no-object-names", "--stdin"))
 	}
-	list := g.GitIn(in, "rev-list", "--objects", "--no-object-names", "--stdin")
+	had := map[string]bool{}
+	if len(have) > 0 {
+		for _, name := range reach(have) {
+			had[name] = true
+		}
+	}
+	added := slices.DeleteFunc(reach(tips), func(name string) bool { return had[name] })
 	kinds := map[string]Kind{"commit": CommitText, "tag": TagText, "blob": Content}
 	names := map[Kind][]string{}
-	for line := range strings.Lines(g.GitIn(list, "cat-file", "--batch-check=%(objecttype) %(objectname)")) {
+	for line := range strings.Lines(g.GitIn(strings.Join(added, "\n"), "cat-file", "--batch-check=%(objecttype) %(objectname)")) {
 		kind, name, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if k, ok := kinds[kind]; ok {
 			names[k] = append(names[k], name)
@@ -86,7 +92,7 @@ func listed(g *gittest.Repo, tips, have []string) map[Kind][]string {
 
 func TestAddedIsWhatGitWouldSend(t *testing.T) {
 	r := rulestest.Rand(41)
-	for round := range 16 {
+	for round := range 8 {
 		wrong := round%2 == 1
 		const commits = 60
 		g := randomHistory(t, r, commits, wrong)
@@ -101,7 +107,7 @@ func TestAddedIsWhatGitWouldSend(t *testing.T) {
 			}
 			return list
 		}
-		for range 25 {
+		for range 15 {
 			tips, have := append(some(2), names[r.IntN(len(names))]), some(3)
 			src, err := repo.Added(t.Context(), Added{Tips: tips, Have: have})
 			if err != nil {

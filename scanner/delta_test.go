@@ -124,7 +124,7 @@ func TestDeltaWalkLosesNothing(t *testing.T) {
 		{"-c", "repack.useDeltaBaseOffset=false", "repack", "-adfq", "--depth=100", "--window=100"},
 	} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			commits := 1500
+			commits := 800
 			if testing.Short() {
 				commits = 300
 			}

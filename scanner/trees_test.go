@@ -81,7 +81,7 @@ func editTree(r *rand.Rand, base []byte) (data []byte, fresh []pack.Span) {
 func TestTreesAreWalkedFromStepToStep(t *testing.T) {
 	repo := openRepo(t, gittest.New(t).Dir)
 	good, bad, skipped := 0, 0, 0
-	for seed := range uint64(300) {
+	for seed := range uint64(180) {
 		r := rulestest.Rand(seed)
 		quick, slow := gathered{missing: map[oid.ID]bool{}}, gathered{missing: map[oid.ID]bool{}}
 		var trees [][]byte
