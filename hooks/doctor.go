@@ -73,7 +73,7 @@ func (d *doctor) locate(ctx context.Context) (err error) {
 			return err
 		}
 		if !d.repo.bare && d.repo.root == "" {
-			return problem{fmt.Errorf("%q is inside a git directory", d.git.where()), "run it in the work tree"}
+			return problem{fmt.Errorf("%q is not in the work tree of the repository", d.git.where()), "run it in the work tree"}
 		}
 		if d.paths, err = d.git.settings(ctx, hooksPath); err != nil {
 			return err

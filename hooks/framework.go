@@ -31,8 +31,9 @@ func FrameworkCall(getenv func(string) string) Framework {
 }
 
 // Source gives what To adds to From, or, at a push, what the remote does not have
-// of any branch and tag, and of HEAD: one of them may be pushed besides.
-func (f Framework) Source(ctx context.Context, repo *scanner.Repo, set *rules.Set) (scanner.Source, error) {
+// of any branch and tag, and of HEAD: one of them may be pushed besides. For remotes,
+// see Remotes; only a push needs them.
+func (f Framework) Source(ctx context.Context, repo *scanner.Repo, remotes []string, set *rules.Set) (scanner.Source, error) {
 	a := scanner.Added{AsFetched: f.Push, Rules: set}
 	if f.To != "" {
 		a.Tips = append(a.Tips, f.To)
@@ -44,7 +45,8 @@ func (f Framework) Source(ctx context.Context, repo *scanner.Repo, set *rules.Se
 		for _, prefix := range []string{"refs/heads/", "refs/tags/", "HEAD"} {
 			a.Tips = append(a.Tips, repo.Targets(prefix)...)
 		}
-		a.Have = append(a.Have, repo.Targets("refs/remotes/"+f.remote+"/")...)
+		// What git says that the remote has now, the framework keeps to itself.
+		a.Have = append(a.Have, (&Push{Remote: f.remote, Remotes: remotes}).fetched(repo)...)
 	}
 	if len(a.Tips) == 0 {
 		return nil, nil

@@ -220,8 +220,11 @@ func (g *gitProgram) repository(ctx context.Context) (*repository, error) {
 	r := &repository{}
 	var err error
 	if r.gitDir, err = g.line(ctx, "rev-parse", "--absolute-git-dir"); err != nil {
-		hint := "run it inside a clone, or name one; keyquench hook install --global needs none"
-		if strings.Contains(err.Error(), "dubious ownership") {
+		hint := "see whether git status works there"
+		switch text := err.Error(); {
+		case strings.Contains(text, "not a git repository"):
+			hint = "run it inside a clone, or name one; keyquench hook install --global needs none"
+		case strings.Contains(text, "dubious ownership"):
 			hint = "run it as the owner of the repository, or see safe.directory in git help config"
 		}
 		return nil, problem{fmt.Errorf("open %q: %w", g.where(), err), hint}

@@ -32,7 +32,7 @@ type Added struct {
 // of merges too, the message and the files that none of its parents has in that
 // form; of annotated tags the message; what tags of trees and blobs hold. No more
 // of history is read than that needs, so that Finding.Refs names only what leads
-// there within it.
+// there within it. A key in a file that a commit moved or copied is known.
 //
 // Where dates of commits are very wrong, some of what Have lead to can be among it, as
 // can what they lead to through objects that are not there; never is less given.
@@ -42,8 +42,8 @@ func (r *Repo) Added(ctx context.Context, a Added) (Source, error) {
 	if err := r.openStore(); err != nil {
 		return nil, err
 	}
-	ch := &choice{want: r.store.NewWant(), known: map[string]bool{}}
-	w := &walk{repo: r, reader: r.store.Reader(), seen: map[pack.Num]*step{}, theirs: map[pack.Num]bool{}}
+	ch := &choice{want: r.store.NewWant(), known: map[string]bool{}, onlyNew: true}
+	w := r.newWalk()
 	for _, name := range a.Have {
 		if err := w.start(name, true); err != nil {
 			return nil, err
@@ -87,18 +87,52 @@ func (r *Repo) Added(ctx context.Context, a Added) (Source, error) {
 	return r.history(ch), nil
 }
 
-// Targets are the names of the objects that refs name whose own names begin with
-// prefix. Those that are not there are left out.
-func (r *Repo) Targets(prefix string) (names []string) {
+// Ref is a name that the repository has for an object.
+type Ref struct {
+	Name     string // in full
+	Target   string // the name of the object
+	Symbolic string // the ref that it stands for, if it does
+}
+
+// Refs are those whose names begin with prefix, sorted by them. Those whose
+// objects are not there are left out.
+func (r *Repo) Refs(prefix string) (list []Ref) {
 	if r.openStore() != nil {
 		return nil
 	}
 	for _, ref := range r.refs {
 		if strings.HasPrefix(ref.Name, prefix) && r.has(ref.Target) {
-			names = append(names, ref.Target.String())
+			list = append(list, Ref{ref.Name, ref.Target.String(), ref.Symbolic})
 		}
 	}
+	return list
+}
+
+// Targets are the names of the objects that Refs of prefix name.
+func (r *Repo) Targets(prefix string) (names []string) {
+	for _, ref := range r.Refs(prefix) {
+		names = append(names, ref.Target)
+	}
 	return names
+}
+
+// Leads tells whether one of the revisions in have leads to the commit tip, or is
+// it. Where dates of commits are very wrong it can miss that one does.
+func (r *Repo) Leads(ctx context.Context, have []string, tip string) (bool, error) {
+	if err := r.openStore(); err != nil {
+		return false, err
+	}
+	w := r.newWalk()
+	for _, name := range have {
+		if err := w.start(name, true); err != nil {
+			return false, err
+		}
+	}
+	if err := w.start(tip, false); err != nil {
+		return false, err
+	}
+	err := w.run(ctx)
+	return err == nil && len(w.tips) == 1 && w.seen[w.tips[0]].have, err
 }
 
 // Has tells whether the repository has the object of that full name.
@@ -126,6 +160,10 @@ type walk struct {
 	tips   []pack.Num
 	named  []pack.Num        // tags, trees and blobs that Tips name
 	theirs map[pack.Num]bool // those that Have name
+}
+
+func (r *Repo) newWalk() *walk {
+	return &walk{repo: r, reader: r.store.Reader(), seen: map[pack.Num]*step{}, theirs: map[pack.Num]bool{}}
 }
 
 // start begins at what somebody named.

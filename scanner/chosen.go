@@ -36,7 +36,8 @@ type choice struct {
 	added   []addition
 	names   []nameAddition
 	shallow int
-	known   map[string]bool // keys that stood at the same path before
+	onlyNew bool            // files that were moved or copied hold no news
+	known   map[string]bool // keys that were there before
 }
 
 // addition is a blob that a commit has at a path where none of its parents has
@@ -229,7 +230,8 @@ func (r *Repo) notTree(t pack.Num, kind pack.Kind) error {
 }
 
 // knownBefore tells whether some parent of the commit that added h's blob has
-// the same key at the same path: the file was changed, the key was not added.
+// the same key at the same path: the file was changed, the key was not added. Or,
+// where that counts, it has the same file at another path.
 func (p *placing) knownBefore(ctx context.Context, h hit, s site, path string) bool {
 	if h.blob.Kind == FileName {
 		return !slices.Contains(p.h.chosen.names, nameAddition{h.blob.num, s.path, h.name, s.commit})
@@ -240,7 +242,7 @@ func (p *placing) knownBefore(ctx context.Context, h hit, s site, path string) b
 			continue
 		}
 		before := p.h.repo.hitsAt(ctx, p.reader, p.run, p.graph.nodes[j].tree, path)
-		if knows(before, &h.match) {
+		if knows(before, &h.match) || p.copies != nil && p.copies.has(p.graph.nodes[j].tree, h.blob.ID) {
 			return true
 		}
 	}

@@ -19,6 +19,26 @@ type differ struct {
 	choice *choice
 	rules  *rules.Set
 	trees  recentTrees
+	seen   map[string]int // how often a tree was compared with the same others
+}
+
+// maxAlike is how often a tree that is compared with the same others is gone
+// through, each time at another path: what it adds is known by the first. Trees
+// that hold one another many times over, some dozen objects, would else unfold to
+// billions of files. Few repositories have a directory in so many places.
+const maxAlike = 64
+
+// again tells whether t was compared with these parents often enough.
+func (d *differ) again(t pack.Num, parents []pack.Num) bool {
+	key := binary.AppendUvarint(make([]byte, 0, 16), uint64(t))
+	for _, p := range parents {
+		key = binary.AppendUvarint(key, uint64(p))
+	}
+	if d.seen == nil {
+		d.seen = map[string]int{}
+	}
+	d.seen[string(key)]++
+	return d.seen[string(key)] > maxAlike
 }
 
 func (d *differ) commit(i int32) error {
@@ -126,6 +146,9 @@ func (d *differ) entry(t pack.Num, e treeEntry, theirs []parentTree, path string
 	full := path + string(e.Name)
 	if e.isBlob() {
 		d.choice.added = append(d.choice.added, addition{n, full, commit})
+		return nil
+	}
+	if d.again(n, below) {
 		return nil
 	}
 	return d.tree(n, below, full+"/", commit, depth+1)

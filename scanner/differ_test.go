@@ -127,3 +127,38 @@ func TestDifferTakesUnsortedTrees(t *testing.T) {
 		t.Errorf("added %q, want new among it", added)
 	}
 }
+
+// Sixty objects that unfold to 4^20 files, and then to as many others: what they
+// hold is found, and soon.
+func TestDifferWithTreesThatUnfold(t *testing.T) {
+	t.Parallel()
+	r := rulestest.Rand(45)
+	g := gittest.New(t)
+	nested := func(text string) string {
+		tree := g.GitIn("100644 blob "+g.GitIn(text, "hash-object", "-w", "--stdin")+"\tf\n", "mktree")
+		for range 20 {
+			var list strings.Builder
+			for i := range 4 {
+				fmt.Fprintf(&list, "040000 tree %s\t%d\n", tree, i)
+			}
+			tree = g.GitIn(list.String(), "mktree")
+		}
+		return tree
+	}
+	first, second := newKey(r), newKey(r)
+	base := g.Git("commit-tree", nested(first.lines()), "-m", "unfolds")
+	g.Git("update-ref", "refs/heads/main", g.Git("commit-tree", nested(second.lines()), "-p", base, "-m", "and again"))
+	src, err := openRepo(t, g.Dir).Added(t.Context(), Added{Tips: []string{"main"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, sum := scanAll(t, 2, src)
+	for _, k := range []key{first, second} {
+		if f, ok := found[k.id]; !ok || len(f.Places) == 0 || f.Key.Secret.IsZero() {
+			t.Errorf("%s: found %+v", k.id, f)
+		}
+	}
+	if sum.Objects.Blobs != 2 || sum.Incomplete() {
+		t.Errorf("%+v", sum)
+	}
+}

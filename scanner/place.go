@@ -80,6 +80,7 @@ type placing struct {
 	at      map[sitePath]int // → index into sites
 
 	ofHead  []bool    // commits that the checked-out one leads to
+	copies  *copies   // in what was there before; nil when they count as new
 	suspect pack.Want // trees that may lead to a hit; no other does
 	state   []uint8   // of trees, by number: see below
 	hot     map[pack.Num][]hotEntry
@@ -133,6 +134,9 @@ func (h *history) newPlacing(run *scan, hits []hit) *placing {
 	}
 	if h.chosen != nil {
 		p.graph = h.chosen.graph
+		if h.chosen.onlyNew {
+			p.copies = h.repo.copiesOf(hits, h.repo.store.Reader())
+		}
 	} else {
 		p.graph = newGraph(p.store, h.nodes, h.tips(p.reader))
 		p.suspect = h.suspects(slices.Collect(maps.Values(p.flagged)), slices.Collect(maps.Keys(p.dirs)))

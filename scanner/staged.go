@@ -18,8 +18,8 @@ import (
 
 // Staged is the Source of what the next commit would contain and HEAD does not
 // have at the same path: it compares the index with HEAD's tree and reads the
-// blobs that differ. A key that HEAD's version of the same file has already is
-// counted as known, and not found. Like any Source it is read once.
+// blobs that differ. A key that HEAD's version of the same file has already
+// is counted as known, and not found. Like any Source it is read once.
 //
 // It is made for a hook that runs before every commit, and opens as little of
 // the repository as the answer needs: no list of refs, no pack but those that
@@ -34,6 +34,8 @@ type Staged struct {
 	path    string // of git
 	readers sync.Pool
 	head    ObjectID // HEAD's tree, or zero
+	onlyNew bool     // files that were moved or copied hold no news
+	merged  []string // commits whose keys are known, too
 }
 
 // OpenStaged opens the repository that path lies in, or that the environment
@@ -69,6 +71,11 @@ func (s *Staged) Root() string { return s.repo.Root() }
 
 // GitDir is where the repository, or the linked work tree, keeps its own files.
 func (s *Staged) GitDir() string { return s.repo.dirs.GitDir }
+
+// OnlyNew has more counted as known: keys in files that HEAD has in that form
+// at another path, and those that the commits in merged have as HEAD has them,
+// which are named in full: what others have already, and is merged.
+func (s *Staged) OnlyNew(merged ...string) { s.onlyNew, s.merged = true, merged }
 
 // A worker takes up to partStaged blobs at a time, and fewer when there would
 // not be partsStaged Parts to keep all workers busy.
@@ -128,16 +135,20 @@ func (s *Staged) headTree(reader *pack.Reader) (ObjectID, error) {
 	if err != nil || head.Target.IsZero() {
 		return ObjectID{}, err
 	}
-	kind, data, err := reader.Lookup(head.Target.Bytes())
+	return s.treeOf(reader, head.Target)
+}
+
+func (s *Staged) treeOf(reader *pack.Reader, commit ObjectID) (ObjectID, error) {
+	kind, data, err := reader.Lookup(commit.Bytes())
 	if err == nil && kind != pack.Commit {
-		err = fmt.Errorf("%s is a %s, not a commit: %w", head.Target, kind, pack.ErrCorrupt)
+		err = fmt.Errorf("%s is a %s, not a commit: %w", commit, kind, pack.ErrCorrupt)
 	}
 	if err != nil {
 		return ObjectID{}, err
 	}
 	c, err := parseCommit(data, s.repo.store.Format())
 	if err != nil {
-		return ObjectID{}, fmt.Errorf("%s: %w", head.Target, err)
+		return ObjectID{}, fmt.Errorf("%s: %w", commit, err)
 	}
 	return oid.FromBytes(c.tree), nil
 }
@@ -188,17 +199,30 @@ func (s *Staged) unreadable(c change, err error) error {
 
 func (s *Staged) of() *Repo { return s.repo }
 
-// place gives each hit the place where it is staged, or counts it when HEAD
-// has it there.
-func (s *Staged) place(ctx context.Context, run *scan, hits []hit) error {
-	reader := s.repo.store.Reader()
-	tree := pack.None
-	if !s.head.IsZero() {
-		if n, ok := s.repo.store.Lookup(s.head.Bytes()); ok {
-			tree = n
+// before are the trees of HEAD and of what is merged into it, so far as they can
+// be read.
+func (s *Staged) before(reader *pack.Reader) (trees []pack.Num) {
+	names := []ObjectID{s.head}
+	for _, commit := range s.merged {
+		if id, ok := oid.Parse(commit); ok {
+			if tree, err := s.treeOf(reader, id); err == nil {
+				names = append(names, tree)
+			}
 		}
 	}
-	before := map[string][]hit{} // what HEAD has, by path
+	for _, id := range names {
+		if n, ok := s.repo.store.Lookup(id.Bytes()); ok && !id.IsZero() {
+			trees = append(trees, n)
+		}
+	}
+	return trees
+}
+
+// place gives each hit the place where it is staged, or counts it when it was
+// there before.
+func (s *Staged) place(ctx context.Context, run *scan, hits []hit) error {
+	reader := s.repo.store.Reader()
+	p := stagedPlacing{s, run, reader, s.before(reader), s.repo.copiesOf(hits, s.repo.store.Reader()), map[string][]hit{}}
 	known := map[string]bool{}
 	for _, h := range hits {
 		if ctx.Err() != nil {
@@ -207,28 +231,43 @@ func (s *Staged) place(ctx context.Context, run *scan, hits []hit) error {
 		if h.allowed || !h.wanted(h.blob.Path, nil) {
 			continue
 		}
-		if h.blob.Kind == FileName {
-			if s.repo.pathIn(reader, tree, h.blob.Path) == pack.None {
-				run.groups.add(h, Place{Kind: FileName, Path: h.blob.Path, Staged: true}, -1, nil)
-			} else if !known[h.key] {
+		switch place := (Place{Kind: h.blob.Kind, Path: h.blob.Path, Staged: true}); {
+		case p.known(ctx, &h):
+			if !known[h.key] {
 				known[h.key] = true
 				run.sum.Known++
 			}
-			continue
-		}
-		old, ok := before[h.blob.Path]
-		if !ok {
-			old = s.repo.hitsAt(ctx, reader, run, tree, h.blob.Path)
-			before[h.blob.Path] = old
-		}
-		if !knows(old, &h.match) {
-			run.groups.add(h, Place{Kind: Content, Path: h.blob.Path, Object: h.blob.ID, Staged: true}, -1, nil)
-			continue
-		}
-		if k := h.key; !known[k] {
-			known[k] = true
-			run.sum.Known++
+		case h.blob.Kind == FileName:
+			run.groups.add(h, place, -1, nil)
+		default:
+			place.Kind, place.Object = Content, h.blob.ID
+			run.groups.add(h, place, -1, nil)
 		}
 	}
 	return nil
+}
+
+// stagedPlacing is one call of place.
+type stagedPlacing struct {
+	s      *Staged
+	run    *scan
+	reader *pack.Reader
+	trees  []pack.Num
+	copies *copies
+	hits   map[string][]hit // in trees, by path
+}
+
+// known tells whether a tree that was there before has what was hit.
+func (p *stagedPlacing) known(ctx context.Context, h *hit) bool {
+	if h.blob.Kind == FileName {
+		return slices.ContainsFunc(p.trees, func(t pack.Num) bool { return p.s.repo.pathIn(p.reader, t, h.blob.Path) != pack.None })
+	}
+	old, ok := p.hits[h.blob.Path]
+	if !ok {
+		for _, t := range p.trees {
+			old = append(old, p.s.repo.hitsAt(ctx, p.reader, p.run, t, h.blob.Path)...)
+		}
+		p.hits[h.blob.Path] = old
+	}
+	return knows(old, &h.match) || p.s.onlyNew && slices.ContainsFunc(p.trees, func(t pack.Num) bool { return p.copies.has(t, h.blob.ID) })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"sync"
 
@@ -113,12 +114,20 @@ func (p *program) hookScan(ctx context.Context, call *hookCall, f *scanFlags) er
 	return nil
 }
 
-// hookStaged is about what the next commit would add to HEAD.
-func (p *program) hookStaged(_ context.Context, call *hookCall) error {
-	s, err := scanner.OpenStaged(".", scanner.Options{Getenv: p.getenv})
+// hookStaged is about what the next commit would add to HEAD, and to what it merges
+// of others.
+func (p *program) hookStaged(ctx context.Context, call *hookCall) error {
+	o := scanner.Options{Getenv: p.getenv}
+	s, err := scanner.OpenStaged(".", o)
 	if err != nil {
 		return err
 	}
+	merged, err := hooks.Merging(ctx, s.GitDir(), os.Environ(), func() (*scanner.Repo, error) { return scanner.Open(".", o) })
+	if err != nil {
+		s.Close()
+		return err
+	}
+	s.OnlyNew(merged...)
 	call.gate, call.scope = report.AtCommit, report.Staged
 	call.sources, call.close = append(call.sources, s), s.Close
 	return nil
@@ -134,8 +143,13 @@ func (p *program) hookPush(ctx context.Context, call *hookCall) error {
 	if err != nil {
 		return err
 	}
+	remotes, err := hooks.Remotes(ctx, os.Environ())
+	if err != nil {
+		return err
+	}
+	push := hooks.Push{Remote: call.args[0], Remotes: remotes, Updates: list, Rules: call.set}
 	return p.hookHistory(call, report.AtPush, func(r *scanner.Repo) (scanner.Source, error) {
-		return hooks.Pushed(ctx, r, call.args[0], list, call.set)
+		return push.Source(ctx, r)
 	})
 }
 
@@ -155,12 +169,16 @@ func (p *program) hookFramework(ctx context.Context, call *hookCall) error {
 	f := hooks.FrameworkCall(p.getenv)
 	switch {
 	case f.Push:
+		remotes, err := hooks.Remotes(ctx, os.Environ())
+		if err != nil {
+			return err
+		}
 		return p.hookHistory(call, report.AtPush, func(r *scanner.Repo) (scanner.Source, error) {
-			return f.Source(ctx, r, call.set)
+			return f.Source(ctx, r, remotes, call.set)
 		})
 	case f.To != "":
 		return p.hookHistory(call, report.ByHand, func(r *scanner.Repo) (scanner.Source, error) {
-			return f.Source(ctx, r, call.set)
+			return f.Source(ctx, r, nil, call.set)
 		})
 	case f.Commit:
 		return p.hookStaged(ctx, call)
