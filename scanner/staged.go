@@ -84,8 +84,7 @@ const (
 	partsStaged = 32
 )
 
-// Parts compares the index with HEAD and hands out the blobs that are new. The
-// index's checksum is compared while they are read: a wrong one ends the scan.
+// Parts compares the index with HEAD and hands out the blobs that are new.
 func (s *Staged) Parts(ctx context.Context) iter.Seq2[Part, error] {
 	return func(yield func(Part, error) bool) {
 		more := true
@@ -221,6 +220,9 @@ func (s *Staged) before(reader *pack.Reader) (trees []pack.Num) {
 // place gives each hit the place where it is staged, or counts it when it was
 // there before.
 func (s *Staged) place(ctx context.Context, run *scan, hits []hit) error {
+	if len(hits) == 0 {
+		return nil
+	}
 	reader := s.repo.store.Reader()
 	p := stagedPlacing{s, run, reader, s.before(reader), s.repo.copiesOf(hits, s.repo.store.Reader()), map[string][]hit{}}
 	known := map[string]bool{}

@@ -76,8 +76,8 @@ func parseFile(data []byte, f oid.Format) (*parser, error) {
 	return checked(data, f, (*parser).parse)
 }
 
-// checked reads a file with parse and verifies its checksum meanwhile.
-func checked(data []byte, f oid.Format, parse func(*parser) error) (*parser, error) {
+// newParser is at the start of a file, of which it knows that it can be an index.
+func newParser(data []byte, f oid.Format) (*parser, error) {
 	if len(data) < headerSize+f.Size() {
 		if !bytes.HasPrefix(data, []byte("DIRC")) {
 			return nil, ErrNotIndex
@@ -86,7 +86,15 @@ func checked(data []byte, f oid.Format, parse func(*parser) error) (*parser, err
 	}
 	p := &parser{format: f, body: data[:len(data)-f.Size()]}
 	p.sum = oid.FromBytes(data[len(p.body):])
+	return p, nil
+}
 
+// checked reads a file with parse and verifies its checksum meanwhile.
+func checked(data []byte, f oid.Format, parse func(*parser) error) (*parser, error) {
+	p, err := newParser(data, f)
+	if err != nil {
+		return nil, err
+	}
 	// Hashing costs as much as parsing; on two cores they run side by side.
 	same := make(chan error, 1)
 	if len(data) < minParallelHash {
@@ -95,7 +103,7 @@ func checked(data []byte, f oid.Format, parse func(*parser) error) (*parser, err
 		go func() { same <- p.verify() }()
 	}
 	// However parse ends: data may be gone for the other one afterwards.
-	err, sum := error(nil), error(nil)
+	var sum error
 	func() {
 		defer func() { sum = <-same }()
 		err = parse(p)
