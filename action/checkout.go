@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,9 +131,31 @@ func (c *Checkout) shallow() (map[string]bool, error) {
 
 // partial tells whether objects may be missing that the remote has promised.
 func (c *Checkout) partial(ctx context.Context) (bool, error) {
-	_, err := c.git.run(ctx, "", "config", "--get-regexp", `^(extensions\.partialclone|remote\..*\.promisor)$`)
+	// Each of these settings alone makes git fetch less than is asked for.
+	_, err := c.git.run(ctx, "", "config", "--get-regexp", `^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$`)
+	if said, ok := errors.AsType[*gitError](err); !ok || said.code != 1 {
+		return err == nil, err
+	}
+	// Git marks packs that lack something, whatever has become of the settings.
+	packs, err := os.ReadDir(filepath.Join(filepath.Dir(c.shallowFile), "objects", "pack"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, fmt.Errorf("look for what is missing: %w", err)
+	}
+	return slices.ContainsFunc(packs, func(e os.DirEntry) bool { return filepath.Ext(e.Name()) == ".promisor" }), nil
+}
+
+// narrow tells whether the clone was made of some branches only, as by git clone
+// --single-branch. Its history is not cut, and not all is there either.
+func (c *Checkout) narrow(ctx context.Context) (bool, error) {
+	out, err := c.git.run(ctx, "", "config", "--get-all", "remote.origin.fetch")
 	if said, ok := errors.AsType[*gitError](err); ok && said.code == 1 {
-		return false, nil
+		return false, nil // nothing is said of it, or there is no origin
+	}
+	for line := range strings.Lines(out) {
+		from, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "+"), ":")
+		if from == "refs/heads/*" || from == "refs/*" {
+			return false, nil
+		}
 	}
 	return err == nil, err
 }
@@ -185,10 +208,13 @@ func (c *Checkout) login(ctx context.Context) error {
 	if err != nil || wrong != nil || remote.Scheme != server.Scheme || remote.Host != server.Host || remote.User != nil {
 		return nil // ssh, another server, or a login in the address
 	}
-	_, err = c.git.run(ctx, "", "config", "--includes", "--get-urlmatch", "http.extraheader", c.o.Server+"/")
-	if said, ok := errors.AsType[*gitError](err); ok && said.code == 1 {
-		c.git.authorise(c.o.Server, c.o.Token)
-		return nil
+	header, err := c.git.run(ctx, "", "config", "--includes", "--get-urlmatch", "http.extraheader", c.o.Server+"/")
+	if said, ok := errors.AsType[*gitError](err); err != nil && (!ok || said.code != 1) {
+		return err
 	}
-	return err
+	// A proxy can want a header of its own, which is no login.
+	if name, _, _ := strings.Cut(header, ":"); !strings.EqualFold(strings.TrimSpace(name), "authorization") {
+		c.git.authorise(c.o.Server, c.o.Token)
+	}
+	return nil
 }

@@ -147,7 +147,16 @@ func ReadEvent(name string, r io.Reader) (*Event, error) {
 // parse reads only what v has: a field that one event has may be of another type
 // in the next.
 func parse(text []byte, v any) error {
-	if err := json.Unmarshal(text, v); err != nil {
+	err := json.Unmarshal(text, v)
+	// In Go's words it is about types of ours, and repeats a number however long.
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		what := "it"
+		if wrong.Field != "" {
+			what = "its " + strings.ToLower(wrong.Field)
+		}
+		return fmt.Errorf("not the JSON of an event: %s is of another type than it should be: %.40s", what, wrong.Value)
+	}
+	if err != nil {
 		return fmt.Errorf("not the JSON of an event: %w", err)
 	}
 	return nil

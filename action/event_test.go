@@ -2,6 +2,7 @@ package action_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,8 @@ func TestReadEventRefuses(t *testing.T) {
 		{"push", strings.Replace(pushEvent("refs/heads/a", one, two), `"commits": []`, `"commits": "none"`, 1), "not the JSON of an event"},
 		{"pull_request", `{}`, "it has no pull_request"},
 		{"pull_request", `{"pull_request": {"head": {"sha": "` + one + `"}}}`, "no head or no base"},
-		{"pull_request", `{"pull_request": {"head": {"sha": 7}, "base": {}}}`, "not the JSON of an event"},
+		{"pull_request", `{"pull_request": {"head": {"sha": 7}, "base": {}}}`, "its pull_request.head.sha is of another type than it should be: number"},
+		{"push", `7`, "it is of another type"},
 		{"pull_request", `{"pull_request": {"head": {}, "base": {}}}`, "it has no pull_request.head.sha"},
 		{"pull_request", pullEvent(none, one, 1), "pull_request.base.sha is zero"},
 		{"pull_request", pullEvent(one, none, 1), "pull_request.head.sha is zero"},
@@ -68,9 +70,13 @@ func TestReadEventRefuses(t *testing.T) {
 		{"merge_group", queueEvent("x", one), "base_sha is no object's name"},
 	} {
 		e, err := action.ReadEvent(tt.name, strings.NewReader(tt.text))
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "Go ") {
 			t.Errorf("ReadEvent(%s, %s) = %+v, %v, want an error with %q", tt.name, tt.text, e, err, tt.want)
 		}
+	}
+	number := strings.NewReader(`{"pull_request": {"number": 1` + strings.Repeat("0", 1<<20) + `}}`)
+	if e, err := action.ReadEvent("pull_request", number); err == nil || len(err.Error()) > 200 {
+		t.Errorf("ReadEvent of a number of a million digits = %+v and an error of %d bytes, want one line", e, len(fmt.Sprint(err)))
 	}
 	long := strings.NewReader(`{"a": "` + strings.Repeat("x", 40<<20) + `"}`)
 	if e, err := action.ReadEvent("push", long); err == nil || !strings.Contains(err.Error(), "bytes") {

@@ -355,10 +355,17 @@ func (c *Checkout) everything(ctx context.Context) (Range, error) {
 	if err != nil {
 		return r, err
 	}
-	if len(cut) > 0 {
-		c.o.Note("history is cut: fetching all of it")
-		err := c.fetch(ctx, []string{"--unshallow", "--no-tags"}, "", "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
-		if err != nil {
+	narrow, err := c.narrow(ctx)
+	if err != nil {
+		return r, err
+	}
+	if len(cut) > 0 || narrow {
+		options, note := []string{"--no-tags"}, "this is a clone of some branches: fetching the others"
+		if len(cut) > 0 {
+			options, note = append(options, "--unshallow"), "history is cut: fetching all of it"
+		}
+		c.o.Note(note)
+		if err := c.fetch(ctx, options, "", "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"); err != nil {
 			return r, &Error{"fetch the whole history", "with fetch-depth: 0, actions/checkout fetches all beforehand", err}
 		}
 	}

@@ -367,8 +367,14 @@ func TestEverything(t *testing.T) {
 	o.git("tag", "-a", "-m", "far", "far", head)
 	o.git("branch", "-D", "-q", "topic")
 	o.git("checkout", "-q", "main")
-	for _, depth := range []int{1, 0} {
-		c := o.checkout("main", depth)
+	const single = -1
+	for _, depth := range []int{1, 0, single} {
+		c := &repo{t: t, dir: filepath.Join(o.home, "single"), home: o.home}
+		if depth == single {
+			o.git("clone", "-q", "--single-branch", "--no-tags", "--branch", "main", o.url(), c.dir)
+		} else {
+			c = o.checkout("main", depth)
+		}
 		rng, n, err := c.resolve(event(t, "schedule", `{"schedule": "0 3 * * *"}`), "", "")
 		want := o.count("main") + 1 + o.count(head, "main")
 		if err != nil || !rng.All || rng.Commits != want {

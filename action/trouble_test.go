@@ -280,6 +280,9 @@ func TestTokenIsUsedWhereNothingElseIs(t *testing.T) {
 			t.Errorf("beside the login of the checkout, the server got %q", h)
 		}
 	}
+	if rng, err := resolve(server.URL, server.URL, "http.extraheader", "X-Team: shop"); err != nil || rng.Commits != 2 {
+		t.Errorf("with a header that is no login: %+v, %v, want 2 commits", rng, err)
+	}
 	_, err := resolve(server.URL, "https://other.example")
 	if err == nil || len(got) > 0 {
 		t.Errorf("a token for another server: %v, and %d logins were sent", err, len(got))

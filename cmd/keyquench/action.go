@@ -277,6 +277,9 @@ func (a *actionRun) end(err error) error {
 		if _, ok := errors.AsType[usageError](err); ok {
 			code = exitUsage
 		}
+		if hintOf(err) == "" && !errors.Is(err, context.Canceled) {
+			err = hinted{err, "run the job again; if it ends the same way, let actions/checkout fetch all: fetch-depth: 0, and no filter"}
+		}
 		if !a.scanned {
 			a.rng.Name = "could not finish"
 			a.readLine()
