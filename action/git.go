@@ -92,6 +92,8 @@ func (g *git) authorise(server string, token rules.Secret) {
 	text := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token.Reveal()))
 	g.secrets = append(g.secrets, token, rules.NewSecret(text))
 	g.configure("http."+server+"/.extraheader", "AUTHORIZATION: basic "+text)
+	// Git would take it along to where the first answer sends it.
+	g.configure("http."+server+"/.followRedirects", "false")
 }
 
 // gitError is git's own complaint.

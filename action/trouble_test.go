@@ -272,6 +272,17 @@ func TestTokenIsUsedWhereNothingElseIs(t *testing.T) {
 	if len(got) == 0 {
 		t.Error("no request had a token: the test sees nothing")
 	}
+	// A server that sends elsewhere does not send the token along.
+	open := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = append(got, r.Header.Values("Authorization")...)
+		backend.ServeHTTP(w, r)
+	}))
+	defer open.Close()
+	sends := httptest.NewServer(http.RedirectHandler(open.URL+"/origin/.git/info/refs?service=git-upload-pack", http.StatusFound))
+	defer sends.Close()
+	if rng, err := resolve(sends.URL, sends.URL); err == nil || len(got) > 0 {
+		t.Errorf("sent elsewhere: %+v, %v, and %d logins were sent along", rng, err, len(got))
+	}
 	if rng, err := resolve(server.URL, server.URL, "http."+server.URL+"/.extraheader", "AUTHORIZATION: basic persisted"); err != nil || rng.Commits != 2 {
 		t.Errorf("with a login of the checkout: %+v, %v, want 2 commits", rng, err)
 	}

@@ -24,6 +24,8 @@ type Added struct {
 	// for, as in a push: git sends no more than is there. Without it, commits whose
 	// parents were not fetched are counted in Summary.Shallow.
 	AsFetched bool
+	// Head is the commit that Place.Head is about, "" for the one checked out.
+	Head string
 	// Rules are those of the Scanner, nil for rules.Default(): some look at names.
 	Rules *rules.Set
 }
@@ -42,7 +44,8 @@ func (r *Repo) Added(ctx context.Context, a Added) (Source, error) {
 	if err := r.openStore(); err != nil {
 		return nil, err
 	}
-	ch := &choice{want: r.store.NewWant(), known: map[string]bool{}, onlyNew: true}
+	ch := r.newChoice()
+	ch.onlyNew = true
 	w := r.newWalk()
 	for _, name := range a.Have {
 		if err := w.start(name, true); err != nil {
@@ -56,6 +59,13 @@ func (r *Repo) Added(ctx context.Context, a Added) (Source, error) {
 	}
 	if err := w.run(ctx); err != nil {
 		return nil, err
+	}
+	if a.Head != "" {
+		head, err := r.revision(w.reader, a.Head)
+		if err != nil {
+			return nil, err
+		}
+		ch.head = head
 	}
 	ch.graph = newGraph(r.store, w.nodes(), w.tips)
 	for i, n := range ch.graph.nodes {

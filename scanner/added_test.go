@@ -252,3 +252,61 @@ func TestAddedWithAParentThatIsGone(t *testing.T) {
 		t.Errorf("%+v", sum)
 	}
 }
+
+// What a partial clone has not fetched is not passed over.
+func TestWhatAPartialCloneLacksOfARangeIsCounted(t *testing.T) {
+	g := gittest.New(t)
+	g.Git("config", "uploadpack.allowFilter", "true")
+	g.Write("f", "before")
+	g.Commit("base")
+	g.Write("g", "after")
+	g.Write("d/h", "after, too")
+	g.Commit("adds two")
+	g.Git("clone", "-q", "--no-checkout", "--filter=blob:none", "file://"+g.Dir, g.Path("clone"))
+	repo := openRepo(t, g.Path("clone"))
+	added, err := repo.Added(t.Context(), Added{Tips: []string{"HEAD"}, Have: []string{"HEAD~"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen, err := repo.Chosen(t.Context(), Choice{Range: "HEAD~..HEAD"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, src := range []Source{added, chosen} {
+		if _, sum := scanAll(t, 1, src); sum.Missing != 2 || !sum.Incomplete() {
+			t.Errorf("%d objects are missing, want 2", sum.Missing)
+		}
+	}
+}
+
+// Where a key stands now is asked of the commit that is named, not of a merge that
+// is checked out.
+func TestAddedTellsOfAnotherHead(t *testing.T) {
+	r := rulestest.Rand(45)
+	k := newKey(r)
+	g := gittest.New(t)
+	g.Write("f", "\n\n\n\nmiddle\n\n\n\n")
+	g.Commit("base")
+	g.Git("checkout", "-q", "-b", "topic")
+	g.Write("f", "\n\n\n\nmiddle\n\n\n\n"+k.lines())
+	g.Commit("topic")
+	g.Git("checkout", "-q", "main")
+	g.Write("f", "above\n\n\n\n\nmiddle\n\n\n\n")
+	g.Commit("meanwhile")
+	g.Git("merge", "-q", "--no-edit", "topic")
+	repo := openRepo(t, g.Dir)
+	for head, want := range map[string]bool{"": false, "topic": true} {
+		src, err := repo.Added(t.Context(), Added{Tips: []string{"topic"}, Have: []string{"main~"}, Head: head})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, _ := scanAll(t, 1, src)
+		f := found[k.id]
+		if len(f.Places) != 1 || f.InHead() != want || want && f.First().Head.Line != 9 {
+			t.Errorf("with the head %q: %+v, in it is %t", head, f.Places, want)
+		}
+	}
+	if _, err := repo.Added(t.Context(), Added{Tips: []string{"topic"}, Head: "nowhere"}); err == nil {
+		t.Error("a head that is not there is no error")
+	}
+}

@@ -199,7 +199,8 @@ func (a *apart) commit(key string, i int32, file string) {
 func (a *apart) additions(i int32) []addition {
 	added, ok := a.added[i]
 	if !ok {
-		c := &choice{graph: a.p.graph, want: a.p.store.NewWant()}
+		c := a.p.h.repo.newChoice()
+		c.graph = a.p.graph
 		d := differ{r: a.p.h.repo, reader: a.p.reader, choice: c}
 		_ = d.commit(i) // what cannot be read was named by the walk
 		added = c.added

@@ -36,6 +36,8 @@ type choice struct {
 	added   []addition
 	names   []nameAddition
 	shallow int
+	missing map[oid.ID]bool // what a partial clone has not fetched of it
+	head    pack.Num        // the commit that counts as checked out; None is HEAD
 	onlyNew bool            // files that were moved or copied hold no news
 	known   map[string]bool // keys that were there before
 }
@@ -60,7 +62,7 @@ type nameAddition struct {
 // merges too, the files that none of its parents has in that form, and its
 // message. An error wraps what git would call a bad revision.
 func (r *Repo) Chosen(ctx context.Context, c Choice) (Source, error) {
-	ch := &choice{want: r.store.NewWant(), known: map[string]bool{}}
+	ch := r.newChoice()
 	reader := r.store.Reader()
 	include, exclude, symmetric, err := r.ends(reader, c)
 	if err != nil {
@@ -94,6 +96,10 @@ func (r *Repo) Chosen(ctx context.Context, c Choice) (Source, error) {
 		}
 	}
 	return r.history(ch), nil
+}
+
+func (r *Repo) newChoice() *choice {
+	return &choice{want: r.store.NewWant(), missing: map[oid.ID]bool{}, head: pack.None, known: map[string]bool{}}
 }
 
 // ends resolves the revisions of a Choice to commits.

@@ -138,7 +138,8 @@ func (d *differ) entry(t pack.Num, e treeEntry, theirs []parentTree, path string
 	n, ok := d.r.store.Lookup(e.ID)
 	if !ok {
 		if d.r.partial {
-			return nil // counted when the walk sees the tree
+			d.choice.missing[oid.FromBytes(e.ID)] = true
+			return nil
 		}
 		return fmt.Errorf("%s: %w", oid.FromBytes(e.ID), pack.ErrMissing)
 	}

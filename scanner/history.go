@@ -41,7 +41,19 @@ type history struct {
 func (r *Repo) History() Source { return r.history(nil) }
 
 func (r *Repo) history(c *choice) *history {
-	return &history{repo: r, chosen: c, meter: new(Meter), large: largeFiles, missing: map[oid.ID]bool{}}
+	h := &history{repo: r, chosen: c, meter: new(Meter), large: largeFiles, missing: map[oid.ID]bool{}}
+	if c != nil {
+		maps.Copy(h.missing, c.missing)
+	}
+	return h
+}
+
+// headCommit is the commit that counts as checked out, or None.
+func (h *history) headCommit(reader *pack.Reader) pack.Num {
+	if h.chosen != nil && h.chosen.head != pack.None {
+		return h.chosen.head
+	}
+	return h.repo.headCommit(reader)
 }
 
 func (h *history) of() *Repo { return h.repo }

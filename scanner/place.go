@@ -141,7 +141,7 @@ func (h *history) newPlacing(run *scan, hits []hit) *placing {
 		p.graph = newGraph(p.store, h.nodes, h.tips(p.reader))
 		p.suspect = h.suspects(slices.Collect(maps.Values(p.flagged)), slices.Collect(maps.Keys(p.dirs)))
 	}
-	p.ofHead = p.graph.mark([]pack.Num{h.repo.headCommit(p.reader)})
+	p.ofHead = p.graph.mark([]pack.Num{h.headCommit(p.reader)})
 	return p
 }
 
@@ -172,7 +172,7 @@ func (p *placing) chosenSites() {
 	for _, n := range p.flagged {
 		hit[n] = true
 	}
-	head := p.h.repo.headTree(p.reader)
+	head := p.h.repo.treeOf(p.reader, p.h.headCommit(p.reader))
 	for _, a := range p.h.chosen.added {
 		if hit[a.blob] {
 			s := p.addSite(a.blob, a.path, a.commit)

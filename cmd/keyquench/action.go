@@ -255,7 +255,12 @@ func (a *actionRun) openRange(ctx context.Context, root string) (*target, error)
 	if err != nil {
 		return nil, err
 	}
-	src, err := repo.Added(ctx, scanner.Added{Tips: a.rng.Tips, Have: a.rng.Have, Rules: a.f.set})
+	added := scanner.Added{Tips: a.rng.Tips, Have: a.rng.Have, Rules: a.f.set}
+	if a.event.Kind == action.Pull {
+		// What is checked out is a merge that GitHub made; people see the head.
+		added.Head = a.rng.Head()
+	}
+	src, err := repo.Added(ctx, added)
 	if err != nil {
 		repo.Close()
 		return nil, err
