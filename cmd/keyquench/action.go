@@ -206,27 +206,16 @@ func (a *actionRun) scanRange(ctx context.Context) error {
 	if a.runner.Repository != "" {
 		a.o.Repository = a.runner.Server + "/" + a.runner.Repository
 	}
-	count := 0
-	a.sum, err = a.read(ctx, t, &a.f, a.f.ruleSet(), func(x scanner.Finding) error {
-		if ignored.Has(x.Fingerprint) {
-			count++
-			return nil
-		}
+	a.sum, err = a.find(ctx, t, &a.f, ignored, func(x scanner.Finding) error {
 		a.asked.keep(x)
 		a.found = append(a.found, x)
 		return nil
 	})
 	a.scanned = true
-	a.sum.Findings -= count
-	a.sum.Ignored = count
 	if err == nil {
 		err = unread(&a.rng, &a.sum)
 	}
-	if err != nil {
-		// Who reads a report learns from its summary that this is not all.
-		a.sum.Skipped++
-		a.sum.Skips = append(a.sum.Skips, scanner.Skip{What: "scan", Err: err})
-	}
+	unfinished(&a.sum, err)
 	a.asked.ask(ctx)
 	return err
 }

@@ -75,7 +75,7 @@ func (p *program) hookInstallCommand() *cobra.Command {
 	named := ""
 	c := &cobra.Command{
 		Use: "install [flags] [PATH]", Short: "have Git call keyquench before commits and pushes", Long: hookInstallHelp,
-		Args: onePathAtMost("hook install"),
+		Args: atMostOnePath("hook install"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := p.hookOptions(&h, args)
 			if err != nil {
@@ -103,7 +103,7 @@ func (p *program) hookUninstallCommand() *cobra.Command {
 	var h hookPlace
 	c := &cobra.Command{
 		Use: "uninstall [flags] [PATH]", Short: "remove the hooks, and put back what was there", Long: hookUninstallHelp,
-		Args: onePathAtMost("hook uninstall"),
+		Args: atMostOnePath("hook uninstall"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := p.hookOptions(&h, args)
 			if err != nil {
@@ -121,7 +121,7 @@ func (p *program) hookDoctorCommand() *cobra.Command {
 	var h hookPlace
 	c := &cobra.Command{
 		Use: "doctor [flags] [PATH]", Short: "try whether a key is really stopped", Long: hookDoctorHelp,
-		Args: onePathAtMost("hook doctor"),
+		Args: atMostOnePath("hook doctor"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := p.hookOptions(&h, args)
 			if err != nil {
@@ -134,15 +134,6 @@ func (p *program) hookDoctorCommand() *cobra.Command {
 	return c
 }
 
-func onePathAtMost(command string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) > 1 {
-			return usageError{command + " takes one path", "run it once for each repository"}
-		}
-		return nil
-	}
-}
-
 func (p *program) hookOptions(h *hookPlace, args []string) (o hooks.Options, err error) {
 	if o.Place, err = h.place(); err != nil {
 		return o, err
@@ -151,9 +142,6 @@ func (p *program) hookOptions(h *hookPlace, args []string) (o hooks.Options, err
 	if len(args) > 0 {
 		if o.Place != hooks.Repository {
 			return o, usageError{"--global and --template are for no single repository", "leave out the path"}
-		}
-		if args[0] == "" {
-			return o, usageError{"the path is empty", "name a repository, or leave it out"}
 		}
 		o.Dir = args[0]
 		// Somebody who names a repository does not mean that of the environment.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
-	"sync"
 
 	"github.com/keyquench/keyquench/hooks"
 	"github.com/keyquench/keyquench/internal/report"
@@ -67,10 +66,7 @@ func (p *program) hookRun(c *cobra.Command, name string, args []string, f *scanF
 		return err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(stagedGC))
-	// Compiling the rules takes as long as opening a repository.
-	var wg sync.WaitGroup
-	wg.Go(func() { rules.Default() })
-	defer wg.Wait()
+	defer compiling()()
 	if err := p.settle(".", false, f); err != nil {
 		return err
 	}
@@ -91,17 +87,11 @@ func (p *program) hookScan(ctx context.Context, call *hookCall, f *scanFlags) er
 		return err
 	}
 	t := &target{sources: call.sources}
-	sum, err := p.read(ctx, t, f, f.ruleSet(), func(x scanner.Finding) error {
-		if ignored.Has(x.Fingerprint) {
-			return nil
-		}
+	sum, err := p.find(ctx, t, f, ignored, func(x scanner.Finding) error {
 		p.code = exitLeaks
 		return w.Finding(x)
 	})
-	if err != nil {
-		sum.Skipped++
-		sum.Skips = append(sum.Skips, scanner.Skip{What: "scan", Err: err})
-	}
+	unfinished(&sum, err)
 	if err := w.Close(sum); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/keyquench/keyquench/internal/ignore"
 	"github.com/keyquench/keyquench/internal/report"
 	"github.com/keyquench/keyquench/rules"
 	"github.com/keyquench/keyquench/scanner"
@@ -58,10 +59,7 @@ func (p *program) onTarget(c *cobra.Command, args []string, f *scanFlags, do fun
 	case f.worktree && !f.history:
 		defer debug.SetGCPercent(debug.SetGCPercent(filesGC))
 	}
-	// Compiling the rules takes as long as opening a repository.
-	var wg sync.WaitGroup
-	wg.Go(func() { rules.Default() })
-	defer wg.Wait()
+	defer compiling()()
 	if err := p.settle(path, given, f); err != nil {
 		return err
 	}
@@ -72,6 +70,14 @@ func (p *program) onTarget(c *cobra.Command, args []string, f *scanFlags, do fun
 	}
 	defer t.close()
 	return do(t)
+}
+
+// compiling begins to compile the rules, which takes as long as opening a
+// repository, and gives what waits for the end of it.
+func compiling() (wait func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() { rules.Default() })
+	return wg.Wait
 }
 
 // atMostOnePath refuses more than one argument of a command.
@@ -89,7 +95,6 @@ func atMostOnePath(command string) cobra.PositionalArgs {
 
 // scan runs the scan and reports it.
 func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
-	set := f.ruleSet()
 	out := p.out
 	if f.outGiven {
 		file, err := newAtomicFile(f.output)
@@ -113,23 +118,12 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 	if err != nil {
 		return err
 	}
-	count := 0
-	sum, err := p.read(ctx, t, f, set, func(x scanner.Finding) error {
-		if ignored.Has(x.Fingerprint) {
-			count++
-			return nil
-		}
+	sum, err := p.find(ctx, t, f, ignored, func(x scanner.Finding) error {
 		asked.keep(x)
 		return w.Finding(x)
 	})
 	asked.ask(ctx)
-	sum.Findings -= count
-	sum.Ignored = count
-	if err != nil {
-		// A reader of JSON learns from the summary that this is not all.
-		sum.Skipped++
-		sum.Skips = append(sum.Skips, scanner.Skip{What: "scan", Err: err})
-	}
+	unfinished(&sum, err)
 	err = errors.Join(err, w.Close(sum))
 	if file, ok := out.(*atomicFile); ok && err == nil {
 		err = file.commit()
@@ -139,6 +133,30 @@ func (p *program) scan(ctx context.Context, t *target, f *scanFlags) error {
 	}
 	asked.summarize(f.quiet)
 	return p.finish(&sum, o, f)
+}
+
+// find is read without the findings on a list, which are counted.
+func (p *program) find(ctx context.Context, t *target, f *scanFlags, ignored *ignore.List, found func(scanner.Finding) error) (scanner.Summary, error) {
+	count := 0
+	sum, err := p.read(ctx, t, f, f.ruleSet(), func(x scanner.Finding) error {
+		if ignored.Has(x.Fingerprint) {
+			count++
+			return nil
+		}
+		return found(x)
+	})
+	sum.Findings -= count
+	sum.Ignored = count
+	return sum, err
+}
+
+// unfinished has a summary tell of the error that ended its scan: who reads a report
+// alone learns that this is not all.
+func unfinished(sum *scanner.Summary, err error) {
+	if err != nil {
+		sum.Skipped++
+		sum.Skips = append(sum.Skips, scanner.Skip{What: "scan", Err: err})
+	}
 }
 
 // reportOptions say how a scan of t is reported to out.
